@@ -1,0 +1,71 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Holds for every Swift target: a warning is an error, and nothing is inherited by accident.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableUpcomingFeature("InferIsolatedConformances"),
+    .treatAllWarnings(as: .error),
+]
+
+/// Strict memory safety where a target speaks to no C library: there `unsafe` would be a finding.
+let pure: [SwiftSetting] = strict + [.strictMemorySafety()]
+
+let package = Package(
+    name: "qnode",
+    targets: [
+        .target(name: "CLinux", path: "Sources/C/CLinux"),
+        .systemLibrary(name: "CLibevent", path: "Sources/C/CLibevent"),
+        .target(
+            name: "CLLHTTP", path: "Sources/C/CLLHTTP",
+            cSettings: [
+                .headerSearchPath("../../../.deps/llhttp/usr/share/include/llhttp"),
+                .unsafeFlags(["-I/usr/share/include/llhttp"]),
+            ]),
+        .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL"),
+        .systemLibrary(name: "CAvahi", path: "Sources/C/CAvahi"),
+        .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
+
+        // The house, from the ground up: a target imports only targets above it.
+        .target(name: "Model", swiftSettings: pure),
+        .target(name: "Reactor", dependencies: ["Model", "CLinux", "CLibevent"], swiftSettings: strict),
+        .target(
+            name: "Storage", dependencies: ["Model", "Reactor", "CLinux", "COpenSSL", "CSQLite"],
+            swiftSettings: strict),
+        .target(
+            name: "HTTP", dependencies: ["Model", "Reactor", "CLinux", "CLibevent", "CLLHTTP", "COpenSSL"],
+            swiftSettings: strict),
+        .target(name: "Recording", dependencies: ["Model", "Reactor", "Storage"], swiftSettings: pure),
+        .target(
+            name: "Discovery", dependencies: ["Model", "Reactor", "CLibevent", "CAvahi", "CLinux"],
+            swiftSettings: strict,
+            // libavahi-client and libavahi-core export the same names: the core is linked statically with its symbols hidden.
+            linkerSettings: [
+                .unsafeFlags(["-Xlinker", "--exclude-libs", "-Xlinker", "libavahi-core.a", "-l:libavahi-core.a"]),
+                .linkedLibrary("avahi-client"), .linkedLibrary("avahi-common"),
+            ]),
+        .target(name: "Timekeeping", dependencies: ["Model", "Reactor"], swiftSettings: pure),
+        .target(name: "Replication", dependencies: ["Model", "Reactor", "Storage"], swiftSettings: pure),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Model", "Reactor", "Storage", "HTTP", "Recording", "Discovery", "Timekeeping", "Replication",
+            ],
+            swiftSettings: pure),
+        .target(
+            name: "Node",
+            dependencies: [
+                "Model", "Reactor", "Storage", "HTTP", "Recording", "Discovery", "Timekeeping", "Replication",
+                "Gateway",
+            ],
+            swiftSettings: pure),
+        .executableTarget(name: "qnode", dependencies: ["Model", "Reactor", "Node"], swiftSettings: pure),
+
+        .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
+        .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+    ]
+)

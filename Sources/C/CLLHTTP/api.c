@@ -1,0 +1,8 @@
+// The C source of Debian's node-llhttp, unpacked by Deploy/setup.
+#if __has_include("../../../.deps/llhttp/usr/share/llhttp/api.c")
+#include "../../../.deps/llhttp/usr/share/llhttp/api.c"
+#elif __has_include("/usr/share/llhttp/api.c")
+#include "/usr/share/llhttp/api.c"
+#else
+#error "llhttp's source is missing: run Deploy/setup"
+#endif

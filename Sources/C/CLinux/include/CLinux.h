@@ -1,0 +1,33 @@
+#pragma once
+// What Swift cannot import of Linux: variadic calls, macros, and calls that the Glibc module hides.
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/eventfd.h>
+#include <sys/types.h>
+
+/// openat(2) is variadic.
+int qn_openat(int directory, const char *path, int flags, mode_t mode);
+/// renameat2(2) with RENAME_NOREPLACE.
+int qn_rename_noreplace(int from_directory, const char *from, int to_directory, const char *to);
+/// ioctl(2) FICLONE: `to` becomes a reflink of `from`, where the file system has them.
+int qn_clone(int from, int to);
+/// fallocate(2) with mode 0.
+int qn_allocate(int descriptor, int64_t length);
+/// flock(2), exclusive, without waiting.
+int qn_lock_exclusive(int descriptor);
+/// Names the calling thread for debuggers and top.
+void qn_thread_name(const char *name);
+/// ioctl(2) TIOCEXCL.
+int qn_tty_exclusive(int descriptor);
+/// ioctl(2) TIOCVHANGUP: what pulling out a USB adapter does to its tty.
+int qn_tty_hangup(int descriptor);
+/// The slave's path of a pty master, 0 or an errno.
+int qn_pty_name(int master, char *name, size_t capacity);
+/// posix_openpt(3), grantpt(3), unlockpt(3) in one: the master's descriptor, or -1.
+int qn_pty_open(void);
+/// CRC-32C (Castagnoli), continued from `crc` (0 at the start); instructions of the processor where it has them.
+uint32_t qn_crc32c(uint32_t crc, const void *bytes, size_t length);
+/// The same by table, for tests of the other.
+uint32_t qn_crc32c_table(uint32_t crc, const void *bytes, size_t length);

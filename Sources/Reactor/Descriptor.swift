@@ -1,0 +1,161 @@
+internal import CLinux
+internal import Glibc
+
+/// One open file descriptor, closed exactly once.
+package struct Descriptor: ~Copyable, Sendable {
+    package let raw: Int32
+
+    package init(adopting raw: Int32) {
+        precondition(raw >= 0, "a descriptor is never negative")
+        self.raw = raw
+    }
+
+    deinit {
+        let result = Glibc.close(raw)
+        precondition(result == 0 || errno != EBADF, "descriptor \(raw) was closed behind its owner's back")
+    }
+}
+
+extension Descriptor {
+    /// Appends, or writes at the file position, all of `bytes`.
+    package borrowing func write(_ bytes: [UInt8]) throws(SyscallError) {
+        let raw = self.raw
+        try Self.writeAll(bytes) { pointer, count, _ throws(SyscallError) in
+            try retrying("write") { Glibc.write(raw, pointer, count) }
+        }
+    }
+
+    /// Writes all of `bytes` at `offset`.
+    package borrowing func write(_ bytes: [UInt8], at offset: Int64) throws(SyscallError) {
+        let raw = self.raw
+        try Self.writeAll(bytes) { pointer, count, done throws(SyscallError) in
+            try retrying("pwrite") { Glibc.pwrite(raw, pointer, count, off_t(offset) + off_t(done)) }
+        }
+    }
+
+    private static func writeAll(
+        _ bytes: [UInt8], _ write: (UnsafeRawPointer, Int, Int) throws(SyscallError) -> Int
+    ) throws(SyscallError) {
+        var done = 0
+        while done < bytes.count {
+            let written: Result<Int, SyscallError> = bytes.withUnsafeBytes { buffer in
+                do throws(SyscallError) {
+                    return .success(try write(buffer.baseAddress! + done, buffer.count - done, done))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            done += try written.get()
+        }
+    }
+
+    /// Up to `count` bytes at `offset`; fewer only at the end of the file.
+    package borrowing func read(count: Int, at offset: Int64) throws(SyscallError) -> [UInt8] {
+        let raw = self.raw
+        var bytes = [UInt8](repeating: 0, count: count)
+        var done = 0
+        while done < count {
+            let got: Result<Int, SyscallError> = bytes.withUnsafeMutableBytes { buffer in
+                do throws(SyscallError) {
+                    return .success(
+                        try retrying("pread") {
+                            Glibc.pread(raw, buffer.baseAddress! + done, count - done, off_t(offset) + off_t(done))
+                        })
+                } catch {
+                    return .failure(error)
+                }
+            }
+            let n = try got.get()
+            if n == 0 { break }
+            done += n
+        }
+        bytes.removeLast(count - done)
+        return bytes
+    }
+
+    /// One read(2) from a stream, a tty or a socket: nil where nothing is there yet, empty at the end.
+    package borrowing func readAvailable(atMost count: Int) throws(SyscallError) -> [UInt8]? {
+        let raw = self.raw
+        var bytes = [UInt8](repeating: 0, count: count)
+        let got: Result<Int, SyscallError> = bytes.withUnsafeMutableBytes { buffer in
+            do throws(SyscallError) {
+                return .success(try retrying("read") { Glibc.read(raw, buffer.baseAddress!, count) })
+            } catch {
+                return .failure(error)
+            }
+        }
+        do {
+            bytes.removeLast(count - (try got.get()))
+            return bytes
+        } catch {
+            if error.wouldBlock { return nil }
+            throw error
+        }
+    }
+
+    /// One write(2) to a stream, a tty or a socket: how many bytes it took, 0 where none fit.
+    package borrowing func writeAvailable(_ bytes: ArraySlice<UInt8>) throws(SyscallError) -> Int {
+        let raw = self.raw
+        let put: Result<Int, SyscallError> = bytes.withUnsafeBytes { buffer in
+            do throws(SyscallError) {
+                return .success(try retrying("write") { Glibc.write(raw, buffer.baseAddress!, buffer.count) })
+            } catch {
+                return .failure(error)
+            }
+        }
+        do {
+            return try put.get()
+        } catch {
+            if error.wouldBlock { return 0 }
+            throw error
+        }
+    }
+
+    /// fdatasync(2): the bytes, and as much of the inode as reading them back needs.
+    package borrowing func synchronizeData() throws(SyscallError) {
+        let raw = self.raw
+        _ = try retrying("fdatasync") { Glibc.fdatasync(raw) }
+    }
+
+    /// fsync(2).
+    package borrowing func synchronize() throws(SyscallError) {
+        let raw = self.raw
+        _ = try retrying("fsync") { Glibc.fsync(raw) }
+    }
+
+    package borrowing func truncate(to length: Int64) throws(SyscallError) {
+        let raw = self.raw
+        _ = try retrying("ftruncate") { Glibc.ftruncate(raw, off_t(length)) }
+    }
+
+    /// Takes `length` bytes of the disk for the file, so that later writes to them cannot run out of space.
+    package borrowing func allocate(_ length: Int64) throws(SyscallError) {
+        let raw = self.raw
+        _ = try retrying("fallocate") { qn_allocate(raw, length) }
+    }
+
+    package borrowing func changeMode(_ mode: UInt32) throws(SyscallError) {
+        let raw = self.raw
+        _ = try retrying("fchmod") { Glibc.fchmod(raw, mode_t(mode)) }
+    }
+
+    /// The file's length in bytes.
+    package borrowing func length() throws(SyscallError) -> Int64 {
+        let raw = self.raw
+        var status = Glibc.stat()
+        _ = try retrying("fstat") { Glibc.fstat(raw, &status) }
+        return Int64(status.st_size)
+    }
+
+    /// flock(2), exclusive: false where another process has it.
+    package borrowing func lockExclusively() throws(SyscallError) -> Bool {
+        let raw = self.raw
+        do {
+            _ = try retrying("flock") { qn_lock_exclusive(raw) }
+            return true
+        } catch {
+            if error.wouldBlock { return false }
+            throw error
+        }
+    }
+}

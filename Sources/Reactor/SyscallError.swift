@@ -1,0 +1,46 @@
+internal import Glibc
+
+/// A system call that failed, and why.
+package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let call: String
+    package let code: Int32
+
+    package init(_ call: String, code: Int32) {
+        self.call = call
+        self.code = code
+    }
+
+    /// The reason alone, as strerror(3) puts it: "No space left on device".
+    package var reason: String {
+        var buffer = [CChar](repeating: 0, count: 128)
+        guard strerror_r(code, &buffer, buffer.count) == 0 else { return "error \(code)" }
+        return String(decoding: buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    package var description: String { "\(call): \(reason)" }
+
+    package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
+    package var isNotFound: Bool { code == ENOENT }
+    package var alreadyExists: Bool { code == EEXIST }
+    package var wouldBlock: Bool { code == EAGAIN }
+    package var isNotPermitted: Bool { code == EACCES || code == EPERM }
+    package var isReadOnly: Bool { code == EROFS }
+}
+
+/// The funnel of every system call that touches a disk: repeats what a signal broke off, and is where tests inject faults.
+func retrying<Result: FixedWidthInteger>(
+    _ call: StaticString, _ body: () -> Result
+) throws(SyscallError) -> Result {
+    while true {
+        #if DEBUG
+            if let code = FaultPlan.current?.willCall(call.description) {
+                guard code == EINTR else { throw SyscallError(call.description, code: code) }
+                continue
+            }
+        #endif
+        let result = body()
+        guard result == -1 else { return result }
+        let code = errno
+        guard code == EINTR else { throw SyscallError(call.description, code: code) }
+    }
+}

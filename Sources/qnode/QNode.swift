@@ -1,0 +1,6 @@
+internal import Node
+
+@main
+enum QNode {
+    static func main() {}
+}
