@@ -1,0 +1,43 @@
+package import Model
+package import Reactor
+
+/// What can go wrong with a data directory, in the words a person gets to read.
+package enum StoreError: Error, Hashable, Sendable {
+    /// Another process holds the directory's lock.
+    case inUse(path: String)
+    case notWritable(path: String, reason: String)
+    case newerFormat(path: String, found: String)
+    case outOfSpace(path: String)
+    case notFound(ChunkID)
+    case unknownSession(SessionID)
+    case corrupt(expected: ChunkID, actual: ChunkID)
+    /// A chunk's length is not what its fact says.
+    case wrongLength(ChunkID, expected: Int64, actual: Int64)
+    case system(SyscallError, path: String)
+    case index(String)
+    /// A limit of `Limits` was met.
+    case limit(String)
+    case closed
+}
+
+extension StoreError: CustomStringConvertible {
+    package var description: String {
+        switch self {
+        case .inUse(let path): "\(path) is in use by another qnode; stop that one or choose another --data directory"
+        case .notWritable(let path, let reason):
+            "cannot write to \(path): \(reason); choose another --data directory or change its owner"
+        case .newerFormat(let path, let found):
+            "\(path) was written by a newer qnode (format \(found)); use that release"
+        case .outOfSpace(let path): "no space left for \(path); free some or choose another --data directory"
+        case .notFound(let id): "no chunk \(id) here"
+        case .unknownSession(let id): "no session \(id) here"
+        case .corrupt(let expected, let actual): "a chunk's bytes have the digest \(actual), not \(expected)"
+        case .wrongLength(let id, let expected, let actual): "chunk \(id) has \(actual) bytes, not \(expected)"
+        case .system(let error, let path): "\(path): \(error.reason) (\(error.call))"
+        case .index(let message):
+            "the index does not work (\(message)); stop the node and delete index.sqlite, it is made again"
+        case .limit(let name): "the limit \(name) is reached"
+        case .closed: "the store is closed"
+        }
+    }
+}
