@@ -66,6 +66,7 @@ let package = Package(
         .executableTarget(name: "qnode", dependencies: ["Model", "Reactor", "Node"], swiftSettings: pure),
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
+        .testTarget(name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
     ]
 )
