@@ -86,6 +86,17 @@ package enum Limits {
     /// The most that chunk facts heard of but not held may be before a peer's statement is cut: 1 M facts are about 300 MB of index.
     package static let heardFacts = 2_000_000
 
+    /// A peer's name and version, as shown to people.
+    package static let nameCharacters = 80
+    /// Capabilities that a peer lists.
+    package static let capabilities = 64
+    /// An answer that names a node or an error.
+    package static let smallAnswerBytes = 64 * 1024
+    /// Facts read from the log for one piece of an event stream: large enough to fill a link, small enough to be fair to other streams.
+    package static let factsPerEventPiece = 256
+    /// One read of a chunk for a client: few enough hops for a full link, little enough memory for many clients.
+    package static let readPieceBytes: Int64 = 128 * 1024
+
     // MARK: Logging
 
     /// One line of the log.

@@ -125,7 +125,7 @@ actor Catalogue {
                     "a line of the log is damaged", ("segment", row.position.segment), ("offset", row.position.offset))
                 return nil
             }
-            return LoggedFact(seq: row.seq, kind: row.kind, bytes: bytes)
+            return LoggedFact(seq: row.seq, author: row.author, kind: row.kind, bytes: bytes)
         } catch {
             throw DataDirectory.explain(error, path: "\(directory.path)/log")
         }

@@ -150,28 +150,13 @@ final class FactLogReader {
     private func read(
         segment: Int64, from offset: Int64, _ body: (Line) throws(StoreError) -> Void
     ) throws {
-        let file = try self.segment(segment)
-        var position = offset
-        var pending: [UInt8] = []
-        while true {
-            let piece = try file.descriptor.read(count: 1 << 20, at: position + Int64(pending.count))
-            pending += piece
-            var lineStart = 0
-            while let end = pending[lineStart...].firstIndex(of: UInt8(ascii: "\n")) {
-                let at = position + Int64(lineStart)
-                if let fact = FactLog.fact(ofLine: pending[lineStart..<end]) {
-                    try body(
-                        .fact(Array(fact), LogPosition(segment: segment, offset: at, length: Int64(fact.count))))
-                } else {
-                    try body(.damaged(segment: segment, offset: at))
-                }
-                lineStart = end + 1
-            }
-            pending.removeFirst(lineStart)
-            position += Int64(lineStart)
-            if piece.isEmpty {
-                if !pending.isEmpty { try body(.damaged(segment: segment, offset: position)) }
-                return
+        var lines = FactLines(file: try self.segment(segment), from: offset)
+        while let line = try lines.next() {
+            if let fact = line.fact {
+                try body(
+                    .fact(fact, LogPosition(segment: segment, offset: line.offset, length: Int64(fact.count))))
+            } else {
+                try body(.damaged(segment: segment, offset: line.offset))
             }
         }
     }

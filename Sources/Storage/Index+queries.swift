@@ -3,23 +3,27 @@ internal import Model
 extension Index {
     struct FactRow {
         let seq: Int64
+        let author: NodeID
         let kind: String
         let position: LogPosition
     }
 
-    private static func factRow(_ row: SQLite.Row) -> FactRow {
-        FactRow(
-            seq: row.integer(0), kind: row.text(1),
+    private static let factColumns = "seq, kind, segment, start, length, author"
+
+    private func factRow(_ row: SQLite.Row) -> FactRow? {
+        guard let author = node(row.integer(5)) else { return nil }
+        return FactRow(
+            seq: row.integer(0), author: author, kind: row.text(1),
             position: LogPosition(segment: row.integer(2), offset: row.integer(3), length: row.integer(4)))
     }
 
     func facts(after seq: Int64, limit: Int) throws(SQLite.Failure) -> [FactRow] {
         var rows: [FactRow] = []
         try sqlite.query(
-            "SELECT seq, kind, segment, start, length FROM facts WHERE seq > ? ORDER BY seq LIMIT ?",
+            "SELECT \(Self.factColumns) FROM facts WHERE seq > ? ORDER BY seq LIMIT ?",
             [.integer(seq), .integer(Int64(limit))]
         ) { row in
-            rows.append(Self.factRow(row))
+            if let fact = self.factRow(row) { rows.append(fact) }
             return true
         }
         return rows
@@ -31,20 +35,20 @@ extension Index {
     ) throws(SQLite.Failure) {
         try sqlite.query(
             """
-            SELECT seq, kind, segment, start, length FROM facts
+            SELECT \(Self.factColumns) FROM facts
             WHERE author = ? AND incarnation = ? AND n BETWEEN ? AND ? ORDER BY n
             """,
             [
                 .integer(try row(of: author)), .integer(incarnation.row), .integer(range.lowerBound),
                 .integer(range.upperBound),
             ]
-        ) { body(Self.factRow($0)) }
+        ) { row in self.factRow(row).map(body) ?? true }
     }
 
     func fact(seq: Int64) throws(SQLite.Failure) -> FactRow? {
         var found: FactRow?
-        try sqlite.query("SELECT seq, kind, segment, start, length FROM facts WHERE seq = ?", [.integer(seq)]) { row in
-            found = Self.factRow(row)
+        try sqlite.query("SELECT \(Self.factColumns) FROM facts WHERE seq = ?", [.integer(seq)]) { row in
+            found = self.factRow(row)
             return false
         }
         return found
