@@ -97,6 +97,9 @@ package enum Limits {
     /// One read of a chunk for a client: few enough hops for a full link, little enough memory for many clients.
     package static let readPieceBytes: Int64 = 128 * 1024
 
+    /// An answer of `GET /v1/clock` that takes longer says nothing about clocks.
+    package static let clockAnswerTime = Duration.seconds(2)
+
     // MARK: Logging
 
     /// One line of the log.
