@@ -68,5 +68,9 @@ let package = Package(
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+        .testTarget(
+            name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -99,6 +99,21 @@ package enum Limits {
 
     /// An answer of `GET /v1/clock` that takes longer says nothing about clocks.
     package static let clockAnswerTime = Duration.seconds(2)
+    // MARK: Settings
+
+    /// A file of settings: thirty lines and their comments are 4 kB.
+    package static let configurationBytes = 64 * 1024
+    /// A node's name is its mDNS instance name, one label of DNS (RFC 6763).
+    package static let nodeNameBytes = 63
+    /// A mission's name: the longest name of a folder is 255 bytes, and escaping may treble what is not plain.
+    package static let missionBytes = 80
+    /// A sensor's id stands in every row.
+    package static let sensorIDBytes = 128
+
+    /// A marker's type is one of a few words.
+    package static let markerTypeBytes = 32
+    /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
+    package static let markerTextBytes = 4096
 
     // MARK: Logging
 
