@@ -67,5 +67,12 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+        .testTarget(
+            name: "DiscoveryTests", dependencies: ["Model", "Reactor", "Discovery", "discovery-probe"],
+            swiftSettings: strict),
+        // A node's discovery alone, which tests run inside network namespaces.
+        .executableTarget(
+            name: "discovery-probe", dependencies: ["Model", "Reactor", "Discovery"], path: "Tests/DiscoveryProbe",
+            swiftSettings: strict),
     ]
 )
