@@ -40,7 +40,7 @@ enum Avahi {
 
     /// The strings in Avahi's form, for somebody who frees them.
     static func list(_ strings: some Sequence<String>) -> UnsafeMutablePointer<AvahiStringList>? {
-        let reversed = strings.reduce(nil) { avahi_string_list_add($0, $1) }
-        return avahi_string_list_reverse(reversed)
+        // Avahi keeps its lists last string first.
+        strings.reduce(nil) { avahi_string_list_add($0, $1) }
     }
 }

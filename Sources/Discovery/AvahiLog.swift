@@ -21,7 +21,9 @@ enum AvahiLog {
     }
 
     private static func take(_ level: AvahiLogLevel, _ text: String) {
-        let isWarning = level.rawValue <= AVAHI_LOG_WARN.rawValue
+        // Beside an avahi-daemon or another node on this host, which is meant to be: no warning.
+        let isExpected = text.contains("another IPv")
+        let isWarning = level.rawValue <= AVAHI_LOG_WARN.rawValue && !isExpected
         let (log, verdict) = sink.withLock { sink in
             (sink.log, sink.throttle.verdict(isWarning: isWarning, now: SystemClock.monotonic()))
         }

@@ -160,6 +160,8 @@ private final class Timeout {
             untilSeconds: Int64(time.pointee.tv_sec), microseconds: Int64(time.pointee.tv_usec),
             realtime: SystemClock.reading().realtime)
         var delay = timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000))
+        // libevent reckons from the beginning of this turn of the loop: a callback a little early makes Avahi wait anew, and again.
+        event_base_update_cache_time(core.base)
         event_add(event, &delay)
     }
 
