@@ -79,6 +79,12 @@ package enum Limits {
 
     /// Peers that are known, seen or configured: a LAN has a few; mDNS answers are anybody's.
     package static let peers = 256
+    /// Service instances that are looked into: each takes four questions, and an avahi-daemon allows one client 1,024 objects.
+    package static let serviceInstances = 240
+    /// Answers to one question on one interface: addresses of one host, claims about one name.
+    package static let recordsPerQuestion = 16
+    /// Addresses of one peer that are handed on; each is dialled.
+    package static let endpointsPerPeer = 16
     /// Known peers are dialled this often, for ever.
     package static let dialInterval = Duration.milliseconds(500)
     /// Chunks that are pulled from one peer at once.
