@@ -67,5 +67,9 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+        .testTarget(name: "TimekeepingTests", dependencies: ["Model", "Reactor", "Timekeeping"], swiftSettings: strict),
+        .testTarget(
+            name: "ReplicationTests", dependencies: ["Model", "Reactor", "Storage", "Replication"],
+            swiftSettings: strict),
     ]
 )
