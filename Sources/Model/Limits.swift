@@ -120,6 +120,73 @@ package enum Limits {
     package static let markerTypeBytes = 32
     /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
     package static let markerTextBytes = 4096
+    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a minute.
+    package static let dialsOutstanding = 4
+    /// From dial to connected: six round trips of the slowest tether that is planned for.
+    package static let dialTime = Duration.seconds(2)
+    /// A peer that answers and refuses is asked again less and less often, down to this.
+    package static let refusalCeiling = Duration.seconds(30)
+    /// An address where another node answered than was announced there is left alone for this long: announcements are hearsay.
+    package static let distrustTime = Duration.seconds(60)
+    /// A peer's answer to a small question; beyond it the link is dead.
+    package static let answerTime = Duration.seconds(15)
+    /// A peer's answer of facts: 1 MiB at 20 kB/s.
+    package static let factsAnswerTime = Duration.seconds(60)
+    /// Ranges that one request for facts names: about 100 kB of text.
+    package static let rangesPerRequest = 2_000
+    /// Between two comparisons on one link: a peer whose event stream always has holes must not make us compare all day.
+    package static let comparisonInterval = Duration.seconds(1)
+    /// Between two statements of what is held.
+    package static let statementInterval = Duration.seconds(1)
+    /// After a statement that a peer did not want.
+    package static let refusedStatementInterval = Duration.seconds(10)
+    /// Processes of a peer whose late statements are known to be old: a process lives for longer than a statement is under way.
+    package static let retiredEpochs = 16
+
+    // MARK: Chunks on their way
+
+    /// Chunks up to this are collected in memory and made durable in groups; larger ones go to disk as they come.
+    package static let collectedChunkBytes: Int64 = 4 << 20
+    /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its way here.
+    package static let pullMemoryBytes: Int64 = 32 << 20
+    /// What a chunk that goes to disk as it comes takes of it: one piece being written, one being collected.
+    package static let pullPieceBytes = 256 * 1024
+    /// Chunks that become durable with one sync of their directories, in bytes and in number.
+    package static let admitGroupBytes: Int64 = 16 << 20
+    package static let admitGroupChunks = 256
+    /// Less than this of a small chunk that broke off is not worth a file: it is sent again.
+    package static let keptPieceBytes = 64 * 1024
+    /// A chunk without a new byte for this long is given up and asked for again.
+    package static let chunkStallTime = Duration.seconds(20)
+    /// Wanted chunks looked at in one go: enough for a second of small ones, 0.3 MB.
+    package static let wantedScan = 512
+    /// The same where the newest are held by nobody who is there, so that older ones are looked for behind them.
+    package static let deepWantedScan = 4096
+    /// Between two searches through all that is wanted, for a peer that seems to have something of it.
+    package static let deepScanInterval = Duration.seconds(5)
+    /// Between two requests for a chunk that a peer gave wrongly.
+    package static let chunkRetryDelay = Duration.seconds(1)...Duration.seconds(60)
+    /// A chunk whose last trouble is longer ago than this starts anew.
+    package static let chunkRetryMemory = Duration.seconds(300)
+    /// Chunks in trouble that are remembered one by one: 6 MB. Beyond it the trouble longest ago is forgotten, and so asked for early.
+    package static let chunksInTrouble = 16_384
+    /// After a failure of our own disk nothing is pulled for this long, growing to the other.
+    package static let storagePause = Duration.seconds(1)...Duration.seconds(30)
+
+    // MARK: Clock exchanges
+
+    /// Exchanges on connect: enough that one of them meets no queue.
+    package static let clockBurst = 12
+    package static let clockBurstInterval = Duration.milliseconds(50)
+    package static let clockInterval = Duration.seconds(10)
+    /// An exchange that takes longer says nothing that a bound could use.
+    package static let clockExchangeTime = Duration.seconds(2)
+    /// After an exchange that failed, growing to `clockInterval`.
+    package static let clockRetryDelay = Duration.milliseconds(500)
+    /// Exchanges that an estimate is chosen from: ten minutes at the steady rate.
+    package static let clockExchangesKept = 64
+    /// Steps of a peer's or the own clock that a report names.
+    package static let clockStepsKept = 16
 
     // MARK: Logging
 
