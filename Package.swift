@@ -67,5 +67,7 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+        .testTarget(
+            name: "RecordingTests", dependencies: ["Model", "Reactor", "Storage", "Recording"], swiftSettings: strict),
     ]
 )
