@@ -46,6 +46,19 @@ package enum Limits {
     /// One line from an instrument. The longest line a Q-Series sensor prints is a menu of 1.5 kB in many lines.
     package static let lineBytes = 4096
 
+    /// Bytes that wait for a serial device to take them: a driver sends a few at a time, and no device needs more at once.
+    package static let serialSendBytes = 4096
+    /// Events of an instrument that wait for the recorder: a minute of the fastest sensor, or a second of the recording budget.
+    package static let instrumentEvents = 200_000
+    /// The same in bytes of lines.
+    package static let instrumentEventBytes = 16 << 20
+    /// Lines before a recording's first row that go into its raw stream: a banner and a menu.
+    package static let prefaceLines = 128
+    /// Readings that stay in memory for those who look on: 300 s at 20 Hz.
+    package static let recentReadings = 6000
+    /// Facts that wait for the disk: markers and gaps are made by people and by faults, some a second at worst.
+    package static let queuedFacts = 4096
+
     // MARK: HTTP
 
     /// Connections in all: a Pi serves a handful of nodes and people; each idle one costs about 20 kB.

@@ -21,6 +21,12 @@ int qn_lock_exclusive(int descriptor);
 void qn_thread_name(const char *name);
 /// ioctl(2) TIOCEXCL.
 int qn_tty_exclusive(int descriptor);
+/// ioctl(2) TIOCNXCL.
+int qn_tty_shared(int descriptor);
+/// tcflush(3) TCOFLUSH: what was not sent yet is not waited for by close(2).
+int qn_tty_discard_output(int descriptor);
+/// Raw, 8N1, no flow control, CLOCAL and CREAD, VMIN 1, at this many baud; EINVAL where the tty or termios has no such rate.
+int qn_tty_raw(int descriptor, int baud);
 /// ioctl(2) TIOCVHANGUP: what pulling out a USB adapter does to its tty.
 int qn_tty_hangup(int descriptor);
 /// The slave's path of a pty master, 0 or an errno.
