@@ -228,6 +228,12 @@ package final class Store: Sendable {
         FolderView(directory: directory, mode: .off).path(mission: mission, session: session)
     }
 
+    /// The partial copy of a stream's open chunk, relative to the session's folder.
+    package static func partialName(_ stream: StreamDescription, _ index: Int64) -> String {
+        let name = FolderView.partialName(stream, index)
+        return (name.folder.map { $0 + "/" } ?? "") + name.file
+    }
+
     /// Brings partial copies and manifests of the folder for people up to date.
     package func refreshView() async { await catalogue.refreshView(await journal.openChunks()) }
 
