@@ -67,5 +67,6 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["Model", "Reactor", "HTTP"], swiftSettings: strict),
     ]
 )
