@@ -98,6 +98,7 @@ import Testing
             ("Sources/Node/A.swift", "let x = try! y()", "errors are handled"),
             ("Sources/Node/A.swift", "let x = y // TODO\nfatalError()", "errors are handled"),
             ("Sources/HTTP/A.swift", "final class A: @unchecked Sendable {}", "checks of the compiler stay on"),
+            ("Sources/HTTP/A.swift", "nonisolated(unsafe) var a = 1", "every global is isolated or constant"),
             ("Sources/HTTP/A.swift", "public struct A {}", "nothing is public"),
             ("Docs/A.md", "run /home/me/x", "no path of one developer's machine"),
             ("Sources/Node/A.swift", "let path = \"/root/x\"", "no path of one developer's machine"),
