@@ -95,6 +95,7 @@ import Testing
             ("Sources/Node/A.swift", "let t = Task(executorPreference: e) {}", "tasks are started in one place"),
             ("Tests/XTests/A.swift", "try await Task.sleep(for: .seconds(1))", "nothing sleeps"),
             ("Tests/XTests/A.swift", "    usleep(5)", "nothing sleeps"),
+            ("Tests/XTests/A.swift", "sleep(5)", "nothing sleeps"),
             ("Sources/Node/A.swift", "let x = try! y()", "errors are handled"),
             ("Sources/Node/A.swift", "let x = y // TODO\nfatalError()", "errors are handled"),
             ("Sources/HTTP/A.swift", "final class A: @unchecked Sendable {}", "checks of the compiler stay on"),
