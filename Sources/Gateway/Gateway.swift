@@ -19,7 +19,7 @@ package struct Gateway: Sendable {
     package func respond(_ request: HTTPRequest) async -> HTTPResponse { await router.respond(request) }
 
     /// Calls for anyone: that something answers here, and which release.
-    private static func common(_ identity: NodeIdentity) -> [Route] {
+    private static func common(_ identity: NodeProfile) -> [Route] {
         [
             Route(.get, "/health", .peer) { _, _ in
                 .json(

@@ -8,7 +8,7 @@ package import Timekeeping
 
 /// The parts of a node that its HTTP face speaks for.
 package struct NodeParts: Sendable {
-    package let identity: NodeIdentity
+    package let identity: NodeProfile
     package let loop: EventLoop
     package let store: Store
     package let reader: ChunkReader
@@ -24,7 +24,7 @@ package struct NodeParts: Sendable {
     package let listening: Locked<[Endpoint]>
 
     package init(
-        identity: NodeIdentity, loop: EventLoop, store: Store, reader: ChunkReader, growth: GrowthWatch,
+        identity: NodeProfile, loop: EventLoop, store: Store, reader: ChunkReader, growth: GrowthWatch,
         replicator: Replicator, clocks: ClockService, discovery: DiscoveryService, recorder: Recorder?,
         source: (any InstrumentSource)?, startedAt: MonotonicTime, listening: Locked<[Endpoint]>
     ) {

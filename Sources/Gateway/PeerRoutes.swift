@@ -6,7 +6,7 @@ internal import Storage
 internal import Timekeeping
 
 /// Who this node is, for those who ask.
-package struct NodeIdentity: Sendable {
+package struct NodeProfile: Sendable {
     package let id: NodeID
     package let name: String
     package let role: Role
@@ -23,7 +23,7 @@ package struct NodeIdentity: Sendable {
 /// The calls that nodes make of each other: `Docs/Protocol.md`, "Between nodes".
 struct PeerRoutes: Sendable {
     let loop: EventLoop
-    let identity: NodeIdentity
+    let identity: NodeProfile
     let store: Store
     let growth: GrowthWatch
     let reader: ChunkReader
