@@ -127,6 +127,10 @@ package enum Limits {
     package static let recordsPerQuestion = 16
     /// Addresses of one peer that are handed on; each is dialled.
     package static let endpointsPerPeer = 16
+    /// A peer's name as it is kept: an instance name of DNS-SD is 63 bytes.
+    package static let peerNameBytes = 255
+    /// The file of last good addresses: 256 peers of at most 2 kB each, every byte of a name escaped to six.
+    package static let peerBookBytes = 512 * 1024
     /// Known peers are dialled this often, for ever.
     package static let dialInterval = Duration.milliseconds(500)
     /// Chunks that are pulled from one peer at once.
