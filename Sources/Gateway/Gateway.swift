@@ -13,7 +13,8 @@ package struct Gateway: Sendable {
             loop: parts.loop, identity: parts.identity, store: parts.store, growth: parts.growth, reader: parts.reader,
             stated: { await replicator.peerStated($0, $1) })
         router = Router(
-            routes: peers.routes + LocalRoutes(parts: parts).routes + Self.common(parts.identity), log: log.named("http"))
+            routes: peers.routes + LocalRoutes(parts: parts).routes + Self.common(parts.identity),
+            log: log.named("http"))
     }
 
     package func respond(_ request: HTTPRequest) async -> HTTPResponse { await router.respond(request) }

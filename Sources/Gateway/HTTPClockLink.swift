@@ -27,7 +27,8 @@ package actor HTTPClockLink: ClockLink {
             guard response.status == .ok else { throw ClockLinkError.refused(status: response.status.code) }
             let answer = try WireJSON.decode(ClockForm.self, from: body).answer
             return ClockExchange(
-                sent: sent.moved(to: response.sentRaw), answer: answer, received: received.moved(to: response.receivedRaw))
+                sent: sent.moved(to: response.sentRaw), answer: answer,
+                received: received.moved(to: response.receivedRaw))
         } catch {
             // The next exchange opens another; an answer that comes late belongs to nobody.
             await close()

@@ -55,7 +55,8 @@ struct LocalRoutes: Sendable {
 
     private func mark(_ request: HTTPRequest) async throws -> HTTPResponse {
         let form = try body(MarkerForm.self, request)
-        guard (form.type?.utf8.count ?? 0) <= Limits.markerTypeBytes, (form.text?.utf8.count ?? 0) <= Limits.markerTextBytes
+        guard (form.type?.utf8.count ?? 0) <= Limits.markerTypeBytes,
+            (form.text?.utf8.count ?? 0) <= Limits.markerTextBytes
         else { throw CallError.invalid("a marker's type or text is too long") }
         let id = UniqueID.random().description
         let recorded = try await recorder().mark(id: id, type: form.type, text: form.text)

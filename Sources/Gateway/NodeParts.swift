@@ -44,7 +44,8 @@ package struct NodeParts: Sendable {
 
     func status() async throws -> NodeStatusForm {
         let reports = await replicator.reports()
-        let roles = Dictionary(reports.compactMap { report in report.id.map { ($0, report.role) } }) { first, _ in first }
+        let roles = Dictionary(reports.compactMap { report in report.id.map { ($0, report.role) } }) { first, _ in first
+        }
         return NodeStatusForm(
             node: NodeStatusForm.Node(
                 id: identity.id, name: identity.name, role: identity.role, version: identity.version,
@@ -65,7 +66,9 @@ package struct NodeParts: Sendable {
     }
 
     func sessions() async throws -> [SessionForm] {
-        try await store.sessions().map { SessionForm($0, folder: store.folder(mission: $0.opening.mission, session: $0.id)) }
+        try await store.sessions().map {
+            SessionForm($0, folder: store.folder(mission: $0.opening.mission, session: $0.id))
+        }
     }
 
     func session(_ id: SessionID) async throws -> SessionDetailForm {

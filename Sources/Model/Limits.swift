@@ -234,6 +234,18 @@ package enum Limits {
     /// Steps of a peer's or the own clock that a report names.
     package static let clockStepsKept = 16
 
+    /// Between two looks at whom the node has met; a new address is written down this much later at most.
+    package static let peerBookInterval = Duration.seconds(10)
+    /// Between two refreshes of partial copies and manifests in the folder for people.
+    package static let viewInterval = Duration.seconds(10)
+
+    // MARK: Doctor
+
+    /// Less free space than this is a finding: BlueOS deletes its own logs below it.
+    package static let lowSpaceBytes: Int64 = 100_000_000
+    /// 2025-01-01: a clock before the program's own time was never set.
+    package static let earliestPlausibleTime: Int64 = 1_735_689_600_000_000_000
+
     // MARK: Logging
 
     /// One line of the log.

@@ -50,7 +50,7 @@ package struct ServiceGroup: Sendable {
             group.addTask {
                 do {
                     try await service.run()
-                } catch where !Task.isCancelled {
+                } catch  where !Task.isCancelled {
                     throw ServiceFailure(service: service.name, cause: error)
                 }
                 return .service

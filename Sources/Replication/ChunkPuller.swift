@@ -151,8 +151,8 @@ actor ChunkPuller {
             queue.scanFailed(now: venue.now())
         }
         for peer in attachments.keys {
-            let isBehind = queue.usefulPeers.contains(peer)
-            tallies[peer]?.behindSince = isBehind ? tallies[peer]?.behindSince ?? venue.now() : nil
+            let since = queue.usefulPeers.contains(peer) ? tallies[peer]?.behindSince ?? venue.now() : nil
+            tallies[peer]?.behindSince = since
         }
         wakeAll()
     }

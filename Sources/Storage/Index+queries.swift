@@ -144,7 +144,7 @@ extension Index {
 
     func counts() throws(SQLite.Failure) -> Counts {
         var counts = Counts()
-        try sqlite.query("SELECT COUNT(*), SUM(bytes), SUM(rows) FROM chunks WHERE counts = 1") { row in
+        try sqlite.query("SELECT COUNT(*), SUM(bytes), SUM(CASE stream WHEN 'data' THEN rows END) FROM chunks WHERE counts = 1") { row in
             counts = Counts(chunks: row.integer(0), chunkBytes: row.integer(1), rows: row.integer(2))
             return false
         }

@@ -52,6 +52,11 @@ package final class Store: Sendable {
         path = directory.path
     }
 
+    /// Makes the directory where it is missing, so that what stands beside the data can be made as well.
+    package static func prepare(_ path: String) throws(StoreError) {
+        do { try makeDirectories(path) } catch { throw DataDirectory.explain(error, path: path) }
+    }
+
     /// Locks the directory, recovers what an earlier process left, and opens it for work.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
