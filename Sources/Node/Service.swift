@@ -50,7 +50,9 @@ package struct ServiceGroup: Sendable {
             group.addTask {
                 do {
                     try await service.run()
-                } catch  where !Task.isCancelled {
+                } catch is CancellationError where Task.isCancelled {
+                    // Told to finish, it did.
+                } catch {
                     throw ServiceFailure(service: service.name, cause: error)
                 }
                 return .service
