@@ -189,9 +189,12 @@ extension NodeRuntime {
     }
 
     private func refreshView() async throws {
+        var next = SystemClock.monotonic().advanced(by: Limits.viewInterval)
         while true {
-            try await parts.loop.sleep(for: Limits.viewInterval)
-            await store.refreshView()
+            try await parts.loop.sleep(for: Limits.newPartialInterval)
+            let isDue = SystemClock.monotonic() >= next
+            await store.refreshView(newOnly: !isDue)
+            if isDue { next = SystemClock.monotonic().advanced(by: Limits.viewInterval) }
         }
     }
 
