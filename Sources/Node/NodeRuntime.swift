@@ -102,7 +102,8 @@ package struct NodeRuntime: Sendable {
         _ configuration: NodeConfiguration, _ store: Store, _ clocks: ClockService, _ loop: EventLoop, _ log: Log
     ) -> Replicator {
         Replicator(
-            store: store, dialing: HTTPPeerDialer(on: loop, node: store.node),
+            store: store,
+            dialing: HTTPPeerDialer(on: loop, node: store.node, name: configuration.name, role: configuration.role),
             follow: configuration.role.followPolicy(pull: configuration.pull), pull: configuration.pull.policy,
             venue: Venue(loop), log: log.named("peers")
         ) { peer in
