@@ -14,6 +14,9 @@ final class EmbeddedResponder: Responder {
     let outbox: Outbox
     private let retry: LoopTimer
     private let retryAction: Action
+    /// Runs after something was refused that is to be announced.
+    let republish: LoopTimer
+    private let republishAction: Action
     private var state = State.idle
     private var backoff = Backoff(from: .seconds(1), to: .seconds(30))
     private var inquiries: [Question: Inquiry] = [:]
@@ -41,11 +44,6 @@ final class EmbeddedResponder: Responder {
         }
     }
 
-    /// Lets a timer that is made in `init` call the object that owns it.
-    final class Action {
-        var body: () -> Void = {}
-    }
-
     /// Call on the loop.
     init(
         on loop: EventLoop, choice: InterfaceChoice, network: Network, log: Log,
@@ -59,6 +57,9 @@ final class EmbeddedResponder: Responder {
         let action = Action()
         retryAction = action
         retry = LoopTimer(on: loop) { action.body() }
+        let againAction = Action()
+        republishAction = againAction
+        republish = LoopTimer(on: loop) { againAction.body() }
         let stepped = Action()
         avahi = AvahiLoop(on: loop) { step in
             // Set forward, Avahi's events are due at once, and all is well; set back, they would wait: see WallClockGauge.
@@ -67,6 +68,7 @@ final class EmbeddedResponder: Responder {
         AvahiLog.install(log.named("mdns"))
         Self.seedRandom
         action.body = { [unowned self] in open() }
+        againAction.body = { [unowned self] in publishRefused() }
         stepped.body = { [unowned self] in outbox.later { [unowned self] in reopen("the clock was set back") } }
     }
 
@@ -79,6 +81,7 @@ final class EmbeddedResponder: Responder {
         close()
         state = .stopped
         retry.cancel()
+        republish.cancel()
         outbox.close()
     }
 

@@ -141,6 +141,16 @@ actor Child {
         return try await ended()
     }
 
+    /// What the process has used of the processor so far.
+    func processorTime() throws -> Duration {
+        let stat = try Directory.open("/proc/\(pid)").openFile("stat", .read).read(count: 1024, at: 0)
+        let fields = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else {
+            throw ChildError(description: "/proc/\(pid)/stat")
+        }
+        return .milliseconds((user + system) * 1000 / Int64(sysconf(Int32(_SC_CLK_TCK))))
+    }
+
     func signal(_ number: Int32) { if pid > 0 { kill(pid, number) } }
 
     @discardableResult

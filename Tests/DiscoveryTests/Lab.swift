@@ -18,7 +18,7 @@ actor Lab {
     /// Why this machine cannot do it, or nil.
     static let obstacle: String? = {
         if geteuid() != 0 { return "network namespaces take root" }
-        for tool in ["ip", "avahi-daemon", "dbus-daemon"] where find(tool) == nil { return "\(tool) is not installed" }
+        for tool in ["ip", "avahi-daemon", "dbus-daemon", "cc"] where find(tool) == nil { return "\(tool) is not installed" }
         if system("ip netns add qnlabtest$$ 2>/dev/null && ip netns del qnlabtest$$") != 0 {
             return "no network namespace can be made here"
         }
@@ -132,12 +132,21 @@ actor Lab {
     /// A node's discovery in a namespace; it asks for a daemon on that side's bus.
     func probe(
         _ side: String, _ name: String, id: UInt64, role: Role = .vehicle, mode: String = "auto",
-        interfaces: [String] = []
+        interfaces: [String] = [], environment: [String: String] = [:]
     ) async throws -> Child {
         try await start(
             side, name,
             [Self.probe, Hex.string(id, count: 16), name, role.rawValue, "\(9000 + id)", mode] + interfaces,
-            environment: ["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(folder)/\(side).bus"])
+            environment: environment.merging(["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(folder)/\(side).bus"]) { $1 })
+    }
+
+    /// A wall clock that can be set, for the probes that are given its environment.
+    func clock() throws -> SteppedClock {
+        let clock = SteppedClock(folder: folder)
+        try write(SteppedClock.source, to: "clock.c")
+        try clock.set(0)
+        try shell("cc -shared -fPIC -o \(clock.library) \(folder)/clock.c")
+        return clock
     }
 
     /// A system bus of that side's own.
