@@ -5,8 +5,8 @@ internal import Reactor
 
 /// A responder within this process: libavahi-core, for hosts without an avahi-daemon, and for the loopback.
 ///
-/// It publishes no host records of Avahi's own making, whose reverse records would contend with a daemon's on this host for ever, but A and
-/// AAAA records of a host name of its own; so these follow the host's addresses here.
+/// It publishes no host records of Avahi's own making, whose reverse records would contend with a daemon's on this host
+/// for ever, but A and AAAA records of a host name of its own; so these follow the host's addresses here.
 final class EmbeddedResponder: Responder {
     let choice: InterfaceChoice
     let log: Log
@@ -62,7 +62,8 @@ final class EmbeddedResponder: Responder {
         republish = LoopTimer(on: loop) { againAction.body() }
         let stepped = Action()
         avahi = AvahiLoop(on: loop) { step in
-            // Set forward, Avahi's events are due at once, and all is well; set back, they would wait: see WallClockGauge.
+            // Set forward, Avahi's events are due at once, and all is well; set back, they would wait: see
+            // WallClockGauge.
             if step < .zero { stepped.body() }
         }
         AvahiLog.install(log.named("mdns"))
@@ -72,7 +73,8 @@ final class EmbeddedResponder: Responder {
         stepped.body = { [unowned self] in outbox.later { [unowned self] in reopen("the clock was set back") } }
     }
 
-    /// Avahi draws its jitter from rand(3), which unseeded is the same on every node: all would speak at the same moments.
+    /// Avahi draws its jitter from rand(3), which unseeded is the same on every node: all would speak at the same
+    /// moments.
     private static let seedRandom: Void = srand(UInt32.random(in: 0 ... .max))
 
     func start() { open() }

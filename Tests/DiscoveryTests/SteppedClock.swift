@@ -1,9 +1,11 @@
 import Glibc
 import Reactor
 
-/// A wall clock for other processes that can be set while they run: a library, loaded before libc, that adds the seconds a file holds.
+/// A wall clock for other processes that can be set while they run: a library, loaded before libc, that adds the
+/// seconds a file holds.
 ///
-/// `faketime` will not do: it steps the monotonic clocks along, and nothing then differs from a clock that was right all the time.
+/// `faketime` will not do: it steps the monotonic clocks along, and nothing then differs from a clock that was right
+/// all the time.
 struct SteppedClock: Sendable {
     let folder: String
 
