@@ -51,6 +51,8 @@ private final class Watch {
     private let callback: AvahiWatchCallback
     private let context: UnsafeMutableRawPointer?
     private var event: OpaquePointer?
+    /// Whether packets from the network come by it.
+    private let isScreened: Bool
     /// What happened, while the callback runs.
     private(set) var current: UInt32 = 0
 
@@ -62,6 +64,10 @@ private final class Watch {
         self.descriptor = descriptor
         self.callback = callback
         self.context = context
+        var domain: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        let known = getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0
+        isScreened = known && (domain == AF_INET || domain == AF_INET6)
     }
 
     deinit { if let event { event_free(event) } }
@@ -82,6 +88,7 @@ private final class Watch {
     }
 
     private func fire(_ what: Int16) {
+        if isScreened, what & Int16(EV_READ) != 0, !PacketScreen.admits(from: descriptor) { return }
         // The callback may free this watch.
         withExtendedLifetime(self) {
             current =
