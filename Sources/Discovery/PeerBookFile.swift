@@ -3,7 +3,8 @@ package import Reactor
 
 /// `peers.json` in one directory; the only one who writes it. Lives on a disk lane.
 ///
-/// Losing the file costs a node nothing but the time to find its peers again: whatever is wrong with it, the node starts.
+/// Losing the file costs a node nothing but the time to find its peers again: whatever is wrong with it, the node
+/// starts.
 package actor PeerBookFile {
     private let lane: DiskLane
     private let path: String

@@ -53,7 +53,8 @@ import Testing
             var book = PeerBook()
             let longest = String(repeating: "\u{1}", count: 255)
             for number in 0...255 {
-                book.remember(entry(UInt8(number), host: "fe80::\(number)%\(String(repeating: "x", count: 15))", name: longest))
+                book.remember(
+                    entry(UInt8(number), host: "fe80::\(number)%\(String(repeating: "x", count: 15))", name: longest))
             }
             try await file.save(book)
             try await file.save(book)
