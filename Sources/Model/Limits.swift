@@ -73,6 +73,28 @@ package enum Limits {
     package static let headTime = Duration.seconds(10)
     /// A kept-alive connection without a request.
     package static let idleTime = Duration.seconds(75)
+    /// From the end of a head to the end of its request's body: 4 MiB at 35 kB/s, slower than any cap that makes sense.
+    package static let requestBodyTime = Duration.seconds(120)
+    /// A peer that has ended its side may still listen; one that has died looks the same until something is sent to it. An answer that
+    /// is not begun, or does not go on, for this long after such an end is given up.
+    package static let halfClosedTime = Duration.seconds(1)
+    /// After an error answer, how long and for how many bytes the rest of a request is still taken, so that the answer arrives.
+    package static let lingerTime = Duration.seconds(2)
+    package static let lingerBytes = 16 << 20
+    /// Connections beyond the limits that are told so with a 503; more are closed without a word.
+    package static let refusals = 32
+    /// Sockets that wait for their accept: a burst of a browser and every peer at once.
+    package static let listenBacklog = 256
+    /// While the process is out of descriptors, no connection is accepted for this long.
+    package static let acceptPause = Duration.milliseconds(100)
+    /// A client's attempt to connect; a LAN answers within milliseconds, a first packet that is lost costs one second.
+    package static let connectTime = Duration.seconds(5)
+    /// Names that are resolved at once: each takes a thread for as long as the resolver likes.
+    package static let lookups = 4
+    /// The lines and extensions around a chunked body's bytes may take this much, and 16 bytes for each byte of the body.
+    package static let chunkFramingBytes = 4096
+    /// Interim responses (1xx) before the one that counts.
+    package static let interimResponses = 8
     /// A request body: facts asked for, holdings stated.
     package static let requestBodyBytes = 4 << 20
     /// A response that is held in memory by a client; chunks are streamed and not bound by it.
@@ -81,6 +103,8 @@ package enum Limits {
     package static let sendQueueBytes = 512 * 1024
     /// A client whose queue has not moved for this long is cut.
     package static let sendStallTime = Duration.seconds(30)
+    /// A response's body up to this is sent in one piece with its head; copying more costs more than a second call.
+    package static let inlineBodyBytes = 32 * 1024
     /// Event-stream clients at once.
     package static let eventStreams = 128
     /// One line of an event stream: a fact and its field name.
@@ -88,16 +112,139 @@ package enum Limits {
     /// Between comments on an event stream: well inside the 600 s of proxies, and short enough to notice a dead peer.
     package static let heartbeatInterval = Duration.seconds(5)
 
+    // MARK: Identity
+
+    /// A key file: a P-256 key in PEM has 241 bytes.
+    package static let keyFileBytes = 8 * 1024
+
     // MARK: Peers
 
     /// Peers that are known, seen or configured: a LAN has a few; mDNS answers are anybody's.
     package static let peers = 256
+    /// Service instances that are looked into: each takes four questions, and an avahi-daemon allows one client 1,024 objects.
+    package static let serviceInstances = 240
+    /// Answers to one question on one interface: addresses of one host, claims about one name.
+    package static let recordsPerQuestion = 16
+    /// Addresses of one peer that are handed on; each is dialled.
+    package static let endpointsPerPeer = 16
+    /// A peer's name as it is kept: an instance name of DNS-SD is 63 bytes.
+    package static let peerNameBytes = 255
+    /// The file of last good addresses: 256 peers of at most 2 kB each, every byte of a name escaped to six.
+    package static let peerBookBytes = 512 * 1024
     /// Known peers are dialled this often, for ever.
     package static let dialInterval = Duration.milliseconds(500)
     /// Chunks that are pulled from one peer at once.
     package static let chunksInFlight = 4
     /// The most that chunk facts heard of but not held may be before a peer's statement is cut: 1 M facts are about 300 MB of index.
     package static let heardFacts = 2_000_000
+
+    /// A peer's name and version, as shown to people.
+    package static let nameCharacters = 80
+    /// Capabilities that a peer lists.
+    package static let capabilities = 64
+    /// An answer that names a node or an error.
+    package static let smallAnswerBytes = 64 * 1024
+    /// Facts read from the log for one piece of an event stream: large enough to fill a link, small enough to be fair to other streams.
+    package static let factsPerEventPiece = 256
+    /// One read of a chunk for a client: few enough hops for a full link, little enough memory for many clients.
+    package static let readPieceBytes: Int64 = 128 * 1024
+
+    /// An answer of `GET /v1/clock` that takes longer says nothing about clocks.
+    package static let clockAnswerTime = Duration.seconds(2)
+    // MARK: Settings
+
+    /// A file of settings: thirty lines and their comments are 4 kB.
+    package static let configurationBytes = 64 * 1024
+    /// A node's name is its mDNS instance name, one label of DNS (RFC 6763).
+    package static let nodeNameBytes = 63
+    /// A mission's name: the longest name of a folder is 255 bytes, and escaping may treble what is not plain.
+    package static let missionBytes = 80
+    /// A sensor's id stands in every row.
+    package static let sensorIDBytes = 128
+
+    /// A marker's type is one of a few words.
+    package static let markerTypeBytes = 32
+    /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
+    package static let markerTextBytes = 4096
+    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a minute.
+    package static let dialsOutstanding = 4
+    /// From dial to connected: six round trips of the slowest tether that is planned for.
+    package static let dialTime = Duration.seconds(2)
+    /// A peer that answers and refuses is asked again less and less often, down to this.
+    package static let refusalCeiling = Duration.seconds(30)
+    /// An address where another node answered than was announced there is left alone for this long: announcements are hearsay.
+    package static let distrustTime = Duration.seconds(60)
+    /// A peer's answer to a small question; beyond it the link is dead.
+    package static let answerTime = Duration.seconds(15)
+    /// A peer's answer of facts: 1 MiB at 20 kB/s.
+    package static let factsAnswerTime = Duration.seconds(60)
+    /// Ranges that one request for facts names: about 100 kB of text.
+    package static let rangesPerRequest = 2_000
+    /// Between two comparisons on one link: a peer whose event stream always has holes must not make us compare all day.
+    package static let comparisonInterval = Duration.seconds(1)
+    /// Between two statements of what is held.
+    package static let statementInterval = Duration.seconds(1)
+    /// After a statement that a peer did not want.
+    package static let refusedStatementInterval = Duration.seconds(10)
+    /// Processes of a peer whose late statements are known to be old: a process lives for longer than a statement is under way.
+    package static let retiredEpochs = 16
+
+    // MARK: Chunks on their way
+
+    /// Chunks up to this are collected in memory and made durable in groups; larger ones go to disk as they come.
+    package static let collectedChunkBytes: Int64 = 4 << 20
+    /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its way here.
+    package static let pullMemoryBytes: Int64 = 32 << 20
+    /// What a chunk that goes to disk as it comes takes of it: one piece being written, one being collected.
+    package static let pullPieceBytes = 256 * 1024
+    /// Chunks that become durable with one sync of their directories, in bytes and in number.
+    package static let admitGroupBytes: Int64 = 16 << 20
+    package static let admitGroupChunks = 256
+    /// Less than this of a small chunk that broke off is not worth a file: it is sent again.
+    package static let keptPieceBytes = 64 * 1024
+    /// A chunk without a new byte for this long is given up and asked for again.
+    package static let chunkStallTime = Duration.seconds(20)
+    /// Wanted chunks looked at in one go: enough for a second of small ones, 0.3 MB.
+    package static let wantedScan = 512
+    /// The same where the newest are held by nobody who is there, so that older ones are looked for behind them.
+    package static let deepWantedScan = 4096
+    /// Between two searches through all that is wanted, for a peer that seems to have something of it.
+    package static let deepScanInterval = Duration.seconds(5)
+    /// Between two requests for a chunk that a peer gave wrongly.
+    package static let chunkRetryDelay = Duration.seconds(1)...Duration.seconds(60)
+    /// A chunk whose last trouble is longer ago than this starts anew.
+    package static let chunkRetryMemory = Duration.seconds(300)
+    /// Chunks in trouble that are remembered one by one: 6 MB. Beyond it the trouble longest ago is forgotten, and so asked for early.
+    package static let chunksInTrouble = 16_384
+    /// After a failure of our own disk nothing is pulled for this long, growing to the other.
+    package static let storagePause = Duration.seconds(1)...Duration.seconds(30)
+
+    // MARK: Clock exchanges
+
+    /// Exchanges on connect: enough that one of them meets no queue.
+    package static let clockBurst = 12
+    package static let clockBurstInterval = Duration.milliseconds(50)
+    package static let clockInterval = Duration.seconds(10)
+    /// An exchange that takes longer says nothing that a bound could use.
+    package static let clockExchangeTime = Duration.seconds(2)
+    /// After an exchange that failed, growing to `clockInterval`.
+    package static let clockRetryDelay = Duration.milliseconds(500)
+    /// Exchanges that an estimate is chosen from: ten minutes at the steady rate.
+    package static let clockExchangesKept = 64
+    /// Steps of a peer's or the own clock that a report names.
+    package static let clockStepsKept = 16
+
+    /// Between two looks at whom the node has met; a new address is written down this much later at most.
+    package static let peerBookInterval = Duration.seconds(10)
+    /// Between two refreshes of partial copies and manifests in the folder for people.
+    package static let viewInterval = Duration.seconds(10)
+
+    // MARK: Doctor
+
+    /// Less free space than this is a finding: BlueOS deletes its own logs below it.
+    package static let lowSpaceBytes: Int64 = 100_000_000
+    /// 2025-01-01: a clock before the program's own time was never set.
+    package static let earliestPlausibleTime: Int64 = 1_735_689_600_000_000_000
 
     // MARK: Logging
 

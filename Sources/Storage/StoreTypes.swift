@@ -72,6 +72,7 @@ package struct SessionSummary: Hashable, Sendable {
 /// One fact of the log with its position.
 package struct LoggedFact: Hashable, Sendable {
     package let seq: Int64
+    package let author: NodeID
     package let kind: String
     package let bytes: [UInt8]
 }
@@ -105,6 +106,7 @@ package struct StoreSummary: Hashable, Sendable {
     package let sessions: Int64
     package let chunks: Int64
     package let chunkBytes: Int64
+    /// Of stream `data`.
     package let rows: Int64
     package let facts: Int64
     package let wanted: Int64

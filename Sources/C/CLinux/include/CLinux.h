@@ -37,3 +37,5 @@ int qn_pty_open(void);
 uint32_t qn_crc32c(uint32_t crc, const void *bytes, size_t length);
 /// The same by table, for tests of the other.
 uint32_t qn_crc32c_table(uint32_t crc, const void *bytes, size_t length);
+/// A non-blocking rtnetlink socket that gets a message at each change of a link or an address, or -1.
+int qn_network_changes_open(void);

@@ -1,0 +1,75 @@
+package import Model
+
+/// Decides where to dial a peer next, and when: all its addresses in turn, the one that last answered first, for ever.
+package struct DialSchedule: Sendable {
+    private var endpoints: [Endpoint] = []
+    private var lastGood: Endpoint?
+    private var turn = 0
+    private var notBefore: MonotonicTime?
+    private var refusals: [Endpoint: Refusal] = [:]
+
+    private struct Refusal {
+        var count: Int
+        var notBefore: MonotonicTime
+    }
+
+    package enum Decision: Hashable, Sendable {
+        case dial(Endpoint)
+        case wait(until: MonotonicTime)
+        /// No address is known.
+        case idle
+    }
+
+    package init() {}
+
+    package var isIdle: Bool { endpoints.isEmpty }
+
+    /// Every address refused, and none is due again.
+    package func isRefused(now: MonotonicTime) -> Bool {
+        !endpoints.isEmpty && endpoints.allSatisfy { refusals[$0].map { now < $0.notBefore } ?? false }
+    }
+
+    /// All addresses, in order of trust.
+    package mutating func setEndpoints(_ new: [Endpoint]) {
+        guard new != endpoints else { return }
+        endpoints = new
+        refusals = refusals.filter { new.contains($0.key) }
+        if let lastGood, !new.contains(lastGood) { self.lastGood = nil }
+        turn = 0
+    }
+
+    /// A decision to dial counts as made.
+    package mutating func next(now: MonotonicTime) -> Decision {
+        guard !endpoints.isEmpty else { return .idle }
+        if let notBefore, now < notBefore { return .wait(until: notBefore) }
+        let order = lastGood.map { good in [good] + endpoints.filter { $0 != good } } ?? endpoints
+        for step in 0..<order.count {
+            let endpoint = order[(turn + step) % order.count]
+            if let refusal = refusals[endpoint], now < refusal.notBefore { continue }
+            turn = (turn + step + 1) % order.count
+            notBefore = now.advanced(by: Limits.dialInterval)
+            return .dial(endpoint)
+        }
+        return .wait(until: refusals.values.map(\.notBefore).min() ?? now.advanced(by: Limits.dialInterval))
+    }
+
+    /// The peer itself answered there.
+    package mutating func connected(to endpoint: Endpoint) {
+        refusals[endpoint] = nil
+        lastGood = endpoint
+        turn = 0
+    }
+
+    /// Somebody answered there, and refused.
+    package mutating func refused(by endpoint: Endpoint, now: MonotonicTime) {
+        let count = (refusals[endpoint]?.count ?? 0) + 1
+        let delay = min(Limits.refusalCeiling, Limits.dialInterval * (1 << min(count, 8)))
+        refusals[endpoint] = Refusal(count: count, notBefore: now.advanced(by: delay))
+    }
+
+    /// Somebody wishes that the peer be tried now.
+    package mutating func hurry() {
+        refusals = [:]
+        notBefore = nil
+    }
+}

@@ -1,0 +1,293 @@
+internal import Model
+internal import Reactor
+internal import Storage
+
+/// Follows one peer for as long as it is known: dials it, for ever; compares holdings; takes its facts as they come; tells it what is held
+/// here. Owns the link.
+actor PeerFollower {
+    let token: PeerDirectory.Token
+    let surroundings: Surroundings
+    var schedule = DialSchedule()
+    private(set) var state = State.idle
+    private(set) var greeting: PeerGreeting?
+    private(set) var faults = FaultCounts()
+    private(set) var lastFault: String?
+    private(set) var lastContact: MonotonicTime?
+    private(set) var lastEndpoint: Endpoint?
+    private var connectionCount = 0
+    /// Calls to the peer that are under way, and until when each may take.
+    private var deadlines: [Int: Deadline] = [:]
+    private var callCount = 0
+    /// Why the follower itself ended the link: then every call ends with `closed`, which says nothing.
+    private var cause: Parting?
+    private var isUnreachableNoted = false
+    /// Facts of the peer's event stream on their way to the store.
+    var inbox: [[UInt8]] = []
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+
+    var store: Store { surroundings.store }
+    var venue: Venue { surroundings.venue }
+    var puller: ChunkPuller { surroundings.puller }
+    var log: Log { surroundings.log }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor {
+        unsafe surroundings.venue.executor.asUnownedSerialExecutor()
+    }
+
+    /// What a follower works with.
+    struct Surroundings: Sendable {
+        let store: Store
+        let puller: ChunkPuller
+        let dialing: any PeerDialing
+        let registry: any FollowerRegistry
+        let venue: Venue
+        let log: Log
+        let companion: PeerCompanion?
+    }
+
+    enum State {
+        case idle
+        case dialling
+        case greeting(Connection)
+        case comparing(Connection)
+        case live(Connection)
+        /// It is not to be followed any more.
+        case retired
+
+        var connection: Connection? {
+            switch self {
+            case .idle, .dialling, .retired: nil
+            case .greeting(let connection), .comparing(let connection), .live(let connection): connection
+            }
+        }
+    }
+
+    /// One link from its dial to its end.
+    struct Connection: Sendable {
+        let number: Int
+        let link: any PeerLink
+        let endpoint: Endpoint
+    }
+
+    /// What is asked of a peer, in the words of a fault.
+    enum Call: String { case question, facts, events, statement }
+
+    private struct Deadline {
+        let call: Call
+        let at: MonotonicTime
+    }
+
+    /// The connection is over, and why in the terms of counters; nil where nothing is wrong.
+    struct Parting: Error {
+        let fault: PeerFault?
+        let reason: String
+    }
+
+    init(token: PeerDirectory.Token, surroundings: Surroundings) {
+        self.token = token
+        self.surroundings = surroundings
+    }
+
+    func setEndpoints(_ endpoints: [Endpoint]) { schedule.setEndpoints(endpoints) }
+
+    /// Tries the peer now, whatever the schedule says.
+    func hurry() { schedule.hurry() }
+
+    /// Ends `run` soon.
+    func retire() async {
+        let link = state.connection?.link
+        state = .retired
+        wakeAll()
+        await link?.close()
+    }
+
+    var isRetired: Bool { if case .retired = state { true } else { false } }
+
+    /// Until its task is cancelled, or it is retired.
+    func run() async {
+        while !isRetired, !Task.isCancelled {
+            state = .dialling
+            guard let (link, endpoint) = await dialUntilLinked() else { break }
+            await serve(link, endpoint)
+        }
+        if !isRetired { state = .idle }
+    }
+
+    // MARK: One connection
+
+    private func serve(_ link: any PeerLink, _ endpoint: Endpoint) async {
+        guard !isRetired else {
+            await link.close()
+            return
+        }
+        connectionCount += 1
+        let connection = Connection(number: connectionCount, link: link, endpoint: endpoint)
+        state = .greeting(connection)
+        lastEndpoint = endpoint
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                defer { group.cancelAll() }
+                group.addTask { try await self.watch(connection) }
+                group.addTask { try await self.converse(connection) }
+                try await group.next()
+            }
+        } catch {
+            await end(connection, because: error)
+        }
+        deadlines = [:]
+        inbox = []
+        cause = nil
+        isUnreachableNoted = false
+        await surroundings.registry.left(token)
+        if !isRetired { state = .dialling }
+    }
+
+    private func end(_ connection: Connection, because error: any Error) async {
+        guard !Task.isCancelled, !isRetired else { return }
+        let parting = cause ?? Self.parting(for: error)
+        if case .refused? = error as? PeerLinkError { schedule.refused(by: connection.endpoint, now: venue.now()) }
+        guard let fault = parting.fault else { return }
+        note(fault, parting.reason)
+        log.notice(
+            "lost a peer", ("peer", greeting?.name ?? "unknown"), ("endpoint", connection.endpoint),
+            ("fault", fault.rawValue), ("reason", parting.reason))
+    }
+
+    private static func parting(for error: any Error) -> Parting {
+        switch error {
+        case let parting as Parting: parting
+        case let error as PeerLinkError: Parting(fault: PeerFault(error), reason: error.description)
+        case let error as StoreError: Parting(fault: .storage, reason: error.description)
+        case is CancellationError: Parting(fault: nil, reason: "stopped")
+        default: Parting(fault: .malformed, reason: "\(error)")
+        }
+    }
+
+    func note(_ fault: PeerFault, times: Int64 = 1, _ reason: String) {
+        faults.count(fault, times: times)
+        lastFault = reason
+    }
+
+    /// Once an outage: it is dialled for ever, and the number of dials says nothing.
+    func noteUnreachable(_ fault: PeerFault, _ reason: String) -> Bool {
+        lastFault = reason
+        guard !isUnreachableNoted else { return false }
+        isUnreachableNoted = true
+        faults.count(fault)
+        return true
+    }
+
+    /// Ends the link when a call takes too long, and in any case when the conversation is over: every call that is under way then ends.
+    private func watch(_ connection: Connection) async throws {
+        var parting: any Error = CancellationError()
+        do {
+            while true {
+                try await venue.sleep(.milliseconds(500))
+                let now = venue.now()
+                guard let late = deadlines.values.first(where: { $0.at < now }) else { continue }
+                let silence = Parting(fault: .silent, reason: "no answer in time (\(late.call.rawValue))")
+                cause = silence
+                parting = silence
+                break
+            }
+        } catch {
+            parting = error
+        }
+        await connection.link.close()
+        throw parting
+    }
+
+    private func converse(_ connection: Connection) async throws {
+        let greeting = try await within(Limits.answerTime, .question) { try await connection.link.greeting() }
+        let verdict = await surroundings.registry.met(token, greeting, at: connection.endpoint)
+        try check(connection)
+        let scope = try admit(greeting, verdict, connection)
+        log.info(
+            "met a peer", ("peer", greeting.name), ("id", greeting.id.short), ("role", greeting.role.rawValue),
+            ("endpoint", connection.endpoint))
+        let attachment = await puller.attach(greeting.id, connection.link)
+        do {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                defer { group.cancelAll() }
+                group.addTask { try await self.follow(connection, attachment, greeting, scope) }
+                group.addTask { try await self.absorb(connection, attachment, scope) }
+                group.addTask { try await self.stateHoldings(connection) }
+                group.addTask { try await self.accompany(connection, greeting) }
+                group.addTask { await self.detachAtEnd(attachment) }
+                for _ in 0..<Limits.chunksInFlight { group.addTask { await self.puller.work(attachment) } }
+                try await group.next()
+            }
+        } catch {
+            await puller.detach(attachment)
+            throw error
+        }
+        await puller.detach(attachment)
+        throw PeerLinkError.closed
+    }
+
+    /// Whether the conversation goes on, by what the directory says of the node that answered.
+    private func admit(
+        _ greeting: PeerGreeting, _ verdict: PeerDirectory.Verdict, _ connection: Connection
+    ) throws -> FollowScope {
+        switch verdict {
+        case .follow(let scope):
+            self.greeting = greeting
+            schedule.connected(to: connection.endpoint)
+            return scope
+        case .yourself: throw Parting(fault: .wrongIdentity, reason: "\(connection.endpoint) is this node itself")
+        case .wrongIdentity(let expected):
+            throw Parting(
+                fault: .wrongIdentity,
+                reason: "\(greeting.id.short) answers at \(connection.endpoint) instead of \(expected.prefix(16))")
+        case .duplicate, .unfollowed: throw Parting(fault: nil, reason: "not followed from here")
+        }
+    }
+
+    /// The group's end cancels this, and this lets those end who wait for nothing but a change.
+    private func detachAtEnd(_ attachment: ChunkPuller.Attachment) async {
+        do { while true { try await venue.sleep(.seconds(3600)) } } catch {
+            await puller.detach(attachment)
+            wakeAll()
+        }
+    }
+
+    private func accompany(_ connection: Connection, _ greeting: PeerGreeting) async throws {
+        if let companion = surroundings.companion {
+            await companion(
+                LivePeer(greeting: greeting, endpoint: connection.endpoint, link: connection.link))
+        }
+        while true { try await venue.sleep(.seconds(3600)) }
+    }
+
+    // MARK: Small tools of the conversation
+
+    /// Looked at after every await that others may have used: the connection may be over.
+    func check(_ connection: Connection) throws {
+        guard state.connection?.number == connection.number else { throw PeerLinkError.closed }
+        try Task.checkCancellation()
+    }
+
+    func become(_ new: State) { if !isRetired { state = new } }
+
+    /// One call to the peer; the link is ended where it takes longer. An answer is a sign of life.
+    func within<Answer: Sendable>(
+        _ limit: Duration, _ call: Call, _ body: () async throws -> Answer
+    ) async throws -> Answer {
+        callCount += 1
+        let number = callCount
+        deadlines[number] = Deadline(call: call, at: venue.now().advanced(by: limit))
+        defer { deadlines[number] = nil }
+        let answer = try await body()
+        lastContact = venue.now()
+        return answer
+    }
+
+    /// Returns after the inbox has changed, or the conversation has ended.
+    func change() async { await withCheckedContinuation { waiters.append($0) } }
+
+    func wakeAll() {
+        let woken = waiters
+        waiters = []
+        for waiter in woken { waiter.resume() }
+    }
+}

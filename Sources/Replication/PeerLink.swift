@@ -1,0 +1,50 @@
+package import Model
+
+/// How a peer is reached: the network, as this module needs it. Supplied by Gateway over HTTP, by tests in memory.
+package protocol PeerDialing: Sendable {
+    /// Opens a link on a fresh socket. Throws `PeerLinkError` soon after its task is cancelled; whoever dials sets the deadline.
+    func dial(_ endpoint: Endpoint) async throws -> any PeerLink
+}
+
+/// One connected peer. Calls may be made at the same time, and none of them delays another; how many sockets that takes is the link's
+/// concern. Every call throws `PeerLinkError`. `close` makes every call that is under way, and every later one, throw soon.
+package protocol PeerLink: Sendable {
+    /// Who the peer says it is, or, where links are authenticated, is proven to be: `GET /v1/node`.
+    func greeting() async throws -> PeerGreeting
+
+    /// What the peer holds, of one author or of all: `GET /v1/have?author=`.
+    func have(author: NodeID?) async throws -> HaveAnswer
+
+    /// States what this node holds: `POST /v1/have`.
+    func postHave(_ statement: HoldingsStatement) async throws
+
+    /// The exact bytes of facts in these ranges, as many as one answer takes: `POST /v1/facts`.
+    func facts(in ranges: Holdings) async throws -> FactsAnswer
+
+    /// The peer's log from behind `seq` on; from its head where that is nil: `GET /v1/events?after=&author=`.
+    func events(after seq: Int64?, author: NodeID?) async throws -> any PeerEvents
+
+    /// A chunk's bytes from `offset` on: `GET /v1/chunks/{sha256}`. `PeerLinkError.notFound` where the peer has it not.
+    func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer
+
+    func close() async
+}
+
+/// A peer's event stream, read by one reader. Ends with its link.
+package protocol PeerEvents: Sendable {
+    /// The next event, a heartbeat among them; nil where the peer ended the stream. What is not asked for is not read from the socket
+    /// beyond a bounded buffer.
+    func next() async throws -> PeerEvent?
+}
+
+/// A chunk on its way, read by one reader.
+package protocol ChunkTransfer: Sendable {
+    /// Length of the whole chunk, whatever offset was asked for.
+    var totalLength: Int64 { get }
+
+    /// The next bytes, never empty; nil at the end. Throws `cutOff` where the peer ended early. What is not asked for is not read.
+    func next() async throws -> [UInt8]?
+
+    /// Gives up; a `next` that is under way throws soon. Harmless after the end.
+    func close() async
+}

@@ -1,0 +1,59 @@
+package import Model
+
+/// Where a peer stands, for people: `status`, `peers`, and the older service's counters.
+package struct PeerReport: Hashable, Sendable {
+    package enum State: String, Hashable, Sendable {
+        /// No address is known at the moment.
+        case lost
+        case dialling
+        case greeting
+        /// Holdings are compared and facts fetched.
+        case comparing
+        case live
+        /// It answers and refuses; asked again, less and less often.
+        case refused
+        /// Not followed by policy; it may still state what it holds.
+        case unfollowed
+    }
+
+    /// Nil until it said who it is.
+    package var id: NodeID?
+    package var name: String?
+    package var role: Role?
+    package var version: String?
+    package var state: State
+    /// Where it is connected, or was last.
+    package var endpoint: Endpoint?
+    /// Since anything came from it.
+    package var silence: Duration?
+    /// Chunks that it has, that are wanted, and that are not here.
+    package var backlog = Backlog()
+    /// How long there has been a backlog from it; zero where there is none. Nil before the first comparison.
+    package var behindFor: Duration?
+    /// Chunk bytes a second, over the last seconds.
+    package var bytesPerSecond: Int64 = 0
+    package var bytesMirrored: Int64 = 0
+    package var chunksDownloaded: Int64 = 0
+    /// `CLOCK_REALTIME` when its last chunk became durable here.
+    package var lastSync: Int64?
+    package var faults = FaultCounts()
+    /// The last trouble in words.
+    package var lastFault: String?
+    /// What it stated to hold of this node's own facts, and how many of them are not among that. Nil where it stated nothing.
+    package var unacknowledged: Int64?
+
+    package init(state: State) { self.state = state }
+
+    package struct Backlog: Hashable, Sendable {
+        package var chunks: Int64 = 0
+        package var bytes: Int64 = 0
+        /// `bytes` is reckoned from the newest chunks: there are too many to add up each time.
+        package var isEstimate = false
+
+        package init(chunks: Int64 = 0, bytes: Int64 = 0, isEstimate: Bool = false) {
+            self.chunks = chunks
+            self.bytes = bytes
+            self.isEstimate = isEstimate
+        }
+    }
+}

@@ -1,0 +1,191 @@
+package import Model
+package import Storage
+
+/// Decides which chunk to ask which peer for. What to pull is always what was heard of, is wanted, is held by a connected peer and is not
+/// here: it is looked up anew in the store whenever one of these may have changed, the newest first, and no position is ever remembered.
+/// A chunk is asked of one peer at a time, and all chunks on their way fit a fixed amount of memory.
+package struct PullQueue: Sendable {
+    let node: NodeID
+    var policy: PullPolicy
+
+    /// What each connected peer holds.
+    var holders: [NodeID: Holdings] = [:]
+    var taken: [ChunkID: Taken] = [:]
+    private var inFlight: [NodeID: Int] = [:]
+    private var reserved: Int64 = 0
+    var retries = ChunkRetries()
+
+    /// Wanted, held by a peer and not taken; the newest last, where it is cheap to remove.
+    var ready: [WantedChunk] = []
+    var scan = Scan.due
+    /// The last look into the store ended before its end.
+    var isMoreWanted = false
+    /// Peers that hold anything of what is missing here, as of the last look.
+    var usefulPeers: Set<NodeID> = []
+    /// The search behind chunks that nobody who is there can give.
+    var search: Search?
+    var nextSearch: [NodeID: MonotonicTime] = [:]
+
+    private var pausedUntil: MonotonicTime?
+    private var storageFailures = 0
+    private var lastTick: MonotonicTime?
+
+    struct Taken {
+        let peer: NodeID
+        let reserved: Int64
+        var isArrived = false
+    }
+
+    package enum Choice: Hashable, Sendable {
+        case pull(WantedChunk)
+        /// Look into the store first.
+        case scan(ScanRequest)
+        case wait
+    }
+
+    package enum Outcome: Hashable, Sendable {
+        case admitted
+        /// The peer gave it wrongly or not at all.
+        case failed(PeerFault)
+        /// The link ended meanwhile; whether what had come was kept.
+        case interrupted(keptSome: Bool)
+        /// Our own disk would not take it.
+        case storageFailed
+    }
+
+    package init(node: NodeID, policy: PullPolicy) {
+        self.node = node
+        self.policy = policy
+    }
+
+    /// Chunks asked for and not yet settled.
+    package var takenCount: Int { taken.count }
+    package var reservedBytes: Int64 { reserved }
+
+    // MARK: What is known
+
+    package mutating func setPolicy(_ new: PullPolicy) {
+        policy = new
+        ready = []
+        scanSoon()
+    }
+
+    package mutating func setHoldings(_ holdings: Holdings, of peer: NodeID) {
+        holders[peer] = holdings
+        dropUnheld()
+        scanSoon()
+    }
+
+    package mutating func add(_ names: [FactName], to peer: NodeID) {
+        guard holders[peer] != nil, !names.isEmpty else { return }
+        for name in names { holders[peer]?.insert(name) }
+        scanSoon()
+    }
+
+    package func holdings(of peer: NodeID) -> Holdings? { holders[peer] }
+
+    package mutating func forget(_ peer: NodeID) {
+        holders[peer] = nil
+        nextSearch[peer] = nil
+        if search?.peer == peer { search = nil }
+        dropUnheld()
+    }
+
+    func holdersOf(_ name: FactName) -> [NodeID] { holders.compactMap { $0.value.contains(name) ? $0.key : nil } }
+
+    private mutating func dropUnheld() {
+        let holders = self.holders
+        ready.removeAll { chunk in !holders.values.contains { $0.contains(chunk.name) } }
+    }
+
+    // MARK: What to do
+
+    package mutating func next(for peer: NodeID, now: MonotonicTime) -> Choice {
+        guard let holdings = holders[peer], inFlight[peer, default: 0] < Limits.chunksInFlight else { return .wait }
+        if let pausedUntil, now < pausedUntil { return .wait }
+        if case .due = scan { return .scan(beginScan(now: now)) }
+        guard usefulPeers.contains(peer) else { return .wait }
+        let position = ready.lastIndex { chunk in
+            holdings.contains(chunk.name) && retries.mayAsk(peer, for: chunk.fact.sha256, now: now)
+        }
+        guard let position else { return lookFurther(for: peer, now: now) }
+        let need = Self.memory(for: ready[position])
+        guard reserved == 0 || reserved + need <= Limits.pullMemoryBytes else { return .wait }
+        let chunk = ready.remove(at: position)
+        taken[chunk.fact.sha256] = Taken(peer: peer, reserved: need)
+        reserved += need
+        inFlight[peer, default: 0] += 1
+        return .pull(chunk)
+    }
+
+    private static func memory(for chunk: WantedChunk) -> Int64 {
+        chunk.fact.bytes <= Limits.collectedChunkBytes ? max(1, chunk.fact.bytes) : 2 * Int64(Limits.pullPieceBytes)
+    }
+
+    // MARK: What became of it
+
+    /// The bytes are here; the peer may be asked for the next chunk while these wait for the disk.
+    package mutating func arrived(_ chunk: ChunkID) {
+        guard let entry = taken[chunk], !entry.isArrived else { return }
+        taken[chunk]?.isArrived = true
+        release(entry.peer)
+    }
+
+    /// `jitter` is a fraction below 1.
+    package mutating func settled(_ chunk: WantedChunk, _ outcome: Outcome, jitter: Double, now: MonotonicTime) {
+        let id = chunk.fact.sha256
+        guard let entry = taken.removeValue(forKey: id) else { return }
+        reserved -= entry.reserved
+        if !entry.isArrived { release(entry.peer) }
+        switch outcome {
+        case .admitted:
+            retries.succeeded(id)
+            storageFailures = 0
+            noteSettled(id)
+        case .failed:
+            retries.failed(id, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
+            scanSoon()
+        case .interrupted(keptSome: true):
+            retries.succeeded(id)
+            scanSoon()
+        case .interrupted(keptSome: false):
+            retries.failed(id, chunk.name, by: entry.peer, isForgiven: true, jitter: jitter, now: now)
+            scanSoon()
+        case .storageFailed:
+            scanSoon()
+            pause(now: now)
+        }
+        // The last one: a look confirms that nothing is left, or finds what came meanwhile.
+        if ready.isEmpty, taken.isEmpty { scanSoon() }
+    }
+
+    private mutating func release(_ peer: NodeID) {
+        let count = inFlight[peer, default: 0] - 1
+        inFlight[peer] = count > 0 ? count : nil
+    }
+
+    /// A whole group fails together: that counts once.
+    mutating func pause(now: MonotonicTime) {
+        if let pausedUntil, now < pausedUntil { return }
+        let delay = Limits.storagePause.lowerBound * (1 << min(storageFailures, 8))
+        pausedUntil = now.advanced(by: min(Limits.storagePause.upperBound, delay))
+        storageFailures += 1
+    }
+
+    /// Whether time alone made something possible since the last call: a delay or a pause is over.
+    package mutating func tick(now: MonotonicTime) -> Bool {
+        let then = lastTick ?? now.advanced(by: .seconds(-1))
+        lastTick = now
+        var isNews = false
+        if let pausedUntil, pausedUntil <= now {
+            self.pausedUntil = nil
+            isNews = true
+        }
+        if retries.becameDue(after: then, now: now) {
+            scanSoon()
+            isNews = true
+        }
+        if isMoreWanted, nextSearch.values.contains(where: { $0 > then && $0 <= now }) { isNews = true }
+        return isNews
+    }
+}
