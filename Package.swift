@@ -67,9 +67,23 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
+        .testTarget(name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "RecordingTests", dependencies: ["Model", "Reactor", "Storage", "Recording"], swiftSettings: strict),
+        .testTarget(
+            name: "DiscoveryTests", dependencies: ["Model", "Reactor", "Discovery", "discovery-probe"],
+            swiftSettings: strict),
+        // A node's discovery alone, which tests run inside network namespaces.
+        .executableTarget(
+            name: "discovery-probe", dependencies: ["Model", "Reactor", "Discovery"], path: "Tests/DiscoveryProbe",
+            swiftSettings: strict),
         .testTarget(name: "TimekeepingTests", dependencies: ["Model", "Reactor", "Timekeeping"], swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests", dependencies: ["Model", "Reactor", "Storage", "Replication"],
             swiftSettings: strict),
+        .testTarget(
+            name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
+            swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

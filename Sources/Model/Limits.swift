@@ -46,6 +46,19 @@ package enum Limits {
     /// One line from an instrument. The longest line a Q-Series sensor prints is a menu of 1.5 kB in many lines.
     package static let lineBytes = 4096
 
+    /// Bytes that wait for a serial device to take them: a driver sends a few at a time, and no device needs more at once.
+    package static let serialSendBytes = 4096
+    /// Events of an instrument that wait for the recorder: a minute of the fastest sensor, or a second of the recording budget.
+    package static let instrumentEvents = 200_000
+    /// The same in bytes of lines.
+    package static let instrumentEventBytes = 16 << 20
+    /// Lines before a recording's first row that go into its raw stream: a banner and a menu.
+    package static let prefaceLines = 128
+    /// Readings that stay in memory for those who look on: 300 s at 20 Hz.
+    package static let recentReadings = 6000
+    /// Facts that wait for the disk: markers and gaps are made by people and by faults, some a second at worst.
+    package static let queuedFacts = 4096
+
     // MARK: HTTP
 
     /// Connections in all: a Pi serves a handful of nodes and people; each idle one costs about 20 kB.
@@ -79,6 +92,12 @@ package enum Limits {
 
     /// Peers that are known, seen or configured: a LAN has a few; mDNS answers are anybody's.
     package static let peers = 256
+    /// Service instances that are looked into: each takes four questions, and an avahi-daemon allows one client 1,024 objects.
+    package static let serviceInstances = 240
+    /// Answers to one question on one interface: addresses of one host, claims about one name.
+    package static let recordsPerQuestion = 16
+    /// Addresses of one peer that are handed on; each is dialled.
+    package static let endpointsPerPeer = 16
     /// Known peers are dialled this often, for ever.
     package static let dialInterval = Duration.milliseconds(500)
     /// Chunks that are pulled from one peer at once.
@@ -86,14 +105,40 @@ package enum Limits {
     /// The most that chunk facts heard of but not held may be before a peer's statement is cut: 1 M facts are about 300 MB of index.
     package static let heardFacts = 2_000_000
 
+    /// A peer's name and version, as shown to people.
+    package static let nameCharacters = 80
+    /// Capabilities that a peer lists.
+    package static let capabilities = 64
+    /// An answer that names a node or an error.
+    package static let smallAnswerBytes = 64 * 1024
+    /// Facts read from the log for one piece of an event stream: large enough to fill a link, small enough to be fair to other streams.
+    package static let factsPerEventPiece = 256
+    /// One read of a chunk for a client: few enough hops for a full link, little enough memory for many clients.
+    package static let readPieceBytes: Int64 = 128 * 1024
+
+    /// An answer of `GET /v1/clock` that takes longer says nothing about clocks.
+    package static let clockAnswerTime = Duration.seconds(2)
+    // MARK: Settings
+
+    /// A file of settings: thirty lines and their comments are 4 kB.
+    package static let configurationBytes = 64 * 1024
+    /// A node's name is its mDNS instance name, one label of DNS (RFC 6763).
+    package static let nodeNameBytes = 63
+    /// A mission's name: the longest name of a folder is 255 bytes, and escaping may treble what is not plain.
+    package static let missionBytes = 80
+    /// A sensor's id stands in every row.
+    package static let sensorIDBytes = 128
+
+    /// A marker's type is one of a few words.
+    package static let markerTypeBytes = 32
+    /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
+    package static let markerTextBytes = 4096
     /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a minute.
     package static let dialsOutstanding = 4
     /// From dial to connected: six round trips of the slowest tether that is planned for.
     package static let dialTime = Duration.seconds(2)
     /// A peer that answers and refuses is asked again less and less often, down to this.
     package static let refusalCeiling = Duration.seconds(30)
-    /// Addresses of one peer: a few interfaces, two families, and those it had before.
-    package static let endpointsPerPeer = 16
     /// An address where another node answered than was announced there is left alone for this long: announcements are hearsay.
     package static let distrustTime = Duration.seconds(60)
     /// A peer's answer to a small question; beyond it the link is dead.

@@ -23,6 +23,7 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
     package var isNotFound: Bool { code == ENOENT }
     package var alreadyExists: Bool { code == EEXIST }
     package var wouldBlock: Bool { code == EAGAIN }
+    package var isRefused: Bool { code == ECONNREFUSED }
     package var isNotPermitted: Bool { code == EACCES || code == EPERM }
     package var isReadOnly: Bool { code == EROFS }
 }

@@ -4,7 +4,7 @@ package import Reactor
 /// A node's data directory: the only writer of it, and the one path of bytes to disk. Its work is done by actors on the disk lanes; this
 /// is their front. Formats: `Docs/Storage.md`.
 package final class Store: Sendable {
-    /// The threads that may block: commits; admitting, the log and the index; scrubbing.
+    /// The threads that may block: commits; admitting, the log and the index; reading and scrubbing.
     package struct Lanes: Sendable {
         package let commit: DiskLane
         package let admit: DiskLane
@@ -26,131 +26,253 @@ package final class Store: Sendable {
     package let node: NodeID
     package let incarnation: Incarnation
     package let path: String
+    private let directory: DataDirectory
+    private let journal: Journal
+    private let catalogue: Catalogue
+    private let bell: Bell
+    private let log: Log
+    private let now: @Sendable () -> ClockReading
+    /// The number of this process's newest fact.
+    private let minted = Locked<Int64>(0)
+    /// Facts of closed chunks whose seal has not succeeded yet: a repetition uses the same name.
+    private let unsealed = Locked<[ChunkSlot: RecordedFact]>([:])
 
-    private init() { preconditionFailure() }
+    private init(
+        node: NodeID, incarnation: Incarnation, directory: DataDirectory, journal: Journal, catalogue: Catalogue,
+        bell: Bell, log: Log, now: @escaping @Sendable () -> ClockReading
+    ) {
+        self.node = node
+        self.incarnation = incarnation
+        self.directory = directory
+        self.journal = journal
+        self.catalogue = catalogue
+        self.bell = bell
+        self.log = log
+        self.now = now
+        path = directory.path
+    }
 
     /// Locks the directory, recovers what an earlier process left, and opens it for work.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
         now: @escaping @Sendable () -> ClockReading = SystemClock.reading
-    ) async throws -> Store { preconditionFailure() }
-
-    /// Flushes the index and the view, notes the orderly stop in every open session, and gives up the lock.
-    package func close() async throws(StoreError) { preconditionFailure() }
-
-    // MARK: Recording
-
-    /// Begins a session of this node; its fact is in the log when this returns.
-    package func startSession(_ opening: SessionOpening, id: SessionID = .random()) async throws(StoreError)
-        -> SessionID
-    {
-        preconditionFailure()
+    ) async throws(StoreError) -> Store {
+        let opener = StoreOpener(lane: lanes.admit, path: path, node: node)
+        let opened = try await opener.open()
+        for report in opened.reports { log.warning(report) }
+        let bell = Bell()
+        let journal = try Journal(
+            lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal, wish: opened.wish,
+            log: log, now: now)
+        let catalogue = try await opener.openCatalogue(
+            opened.directory, incarnation: incarnation, journal: journal, view: view, bell: bell, log: log)
+        let store = Store(
+            node: node, incarnation: incarnation, directory: opened.directory, journal: journal, catalogue: catalogue,
+            bell: bell, log: log, now: now)
+        try await store.finish(opened.journal)
+        return store
     }
 
-    /// Makes all the batches durable with one sync. What throws was not acknowledged and may be committed again, whole.
-    /// Answers how far each touched stream's open chunk is.
-    package func commit(_ batches: [RowBatch]) async throws(StoreError) -> [OpenChunkState] { preconditionFailure() }
-
-    /// Seals the open chunk of one stream, or of all the session's streams. Nothing happens where none is open.
-    package func seal(_ session: SessionID, _ stream: StreamName? = nil) async throws(StoreError) -> [HeldChunk] {
-        preconditionFailure()
+    /// The rest of recovery, by the ordinary paths: begun seals are finished, chunks that were open are sealed.
+    private func finish(_ recovered: RecoveredJournal) async throws(StoreError) {
+        try await catalogue.finish(recovered.seals)
+        if !recovered.closed.isEmpty {
+            _ = try await seal(recovered.closed)
+            log.notice("chunks that an earlier process was writing are sealed", ("chunks", recovered.closed.count))
+        }
+        for damage in recovered.damage {
+            let gap = Gap(stream: damage.slot.stream, reason: Gap.Reason.corrupt, from: damage.at, to: nil)
+            try await record(.gap(gap), in: damage.slot.session)
+        }
+        for session in await journal.openSessions() {
+            if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
+        }
     }
 
-    /// Seals what is open and writes the `end` fact with the totals.
-    package func endSession(_ session: SessionID, reason: String) async throws(StoreError) -> SessionEnd {
-        preconditionFailure()
+    /// Flushes the view, notes the orderly stop in every open session, and ends all bells. The lock goes with the last reference.
+    package func close() async throws(StoreError) {
+        for session in await journal.openSessions() { _ = try await seal(session.id) }
+        try await journal.noteOrderlyStop()
+        await refreshView()
+        await catalogue.close()
+        bell.finish()
+    }
+
+    // MARK: Facts of this node
+
+    private func mint(_ body: Fact.Body, in session: SessionID?) -> RecordedFact {
+        let n = minted.withLock { minted in
+            minted += 1
+            return minted
+        }
+        let name = FactName(author: node, incarnation: incarnation, n: n)
+        return RecordedFact(encoding: Fact(name: name, session: session, at: now(), body: body))
     }
 
     /// Writes a fact of this node: gap, marker, config, clock.
     @discardableResult
     package func record(_ body: Fact.Body, in session: SessionID?) async throws(StoreError) -> RecordedFact {
-        preconditionFailure()
+        let recorded = mint(body, in: session)
+        guard recorded.bytes.count <= Limits.factBytes else { throw .limit("factBytes") }
+        try await catalogue.append([recorded])
+        return recorded
+    }
+
+    // MARK: Recording
+
+    /// Begins a session of this node; its fact is in the log when this returns.
+    package func startSession(
+        _ opening: SessionOpening, id: SessionID = .random()
+    ) async throws(StoreError) -> SessionID {
+        guard opening.streams.count <= Limits.streamsPerSession else { throw .limit("streamsPerSession") }
+        let recorded = try await record(.session(opening), in: id)
+        try await journal.begin(recorded.fact)
+        return id
+    }
+
+    /// Makes all the batches durable with one sync. What throws was not acknowledged and may be committed again, whole.
+    /// Answers how far each touched stream's open chunk is.
+    package func commit(_ batches: [RowBatch]) async throws(StoreError) -> [OpenChunkState] {
+        try await journal.commit(batches)
+    }
+
+    /// Seals the open chunk of one stream, or of all the session's streams. Nothing happens where none is open.
+    package func seal(
+        _ session: SessionID, _ stream: StreamName? = nil
+    ) async throws(StoreError) -> [HeldChunk] {
+        try await seal(try await journal.close(session, stream))
+    }
+
+    private func seal(_ closed: [ClosedChunk]) async throws(StoreError) -> [HeldChunk] {
+        let candidates = closed.compactMap { chunk in
+            let recorded = unsealed.withLock { unsealed in
+                let recorded = unsealed[chunk.slot] ?? mint(chunk.body, in: chunk.slot.session)
+                unsealed[chunk.slot] = recorded
+                return recorded
+            }
+            return Candidate(recorded, source: .open(chunk.slot), file: chunk.file)
+        }
+        guard !candidates.isEmpty else { return [] }
+        var held: [HeldChunk] = []
+        var failure: StoreError?
+        for (chunk, result) in zip(closed, await catalogue.admit(candidates)) {
+            switch result {
+            case .success(let sealed):
+                unsealed.withLock { $0[chunk.slot] = nil }
+                held.append(sealed)
+            case .failure(let error): failure = error
+            }
+        }
+        if let failure { throw failure }
+        return held
+    }
+
+    /// Seals what is open and writes the `end` fact with the totals.
+    package func endSession(_ session: SessionID, reason: String) async throws(StoreError) -> SessionEnd {
+        _ = try await seal(session)
+        let totals = try await journal.totals(of: session)
+        let end = SessionEnd(
+            reason: reason, streams: Dictionary(uniqueKeysWithValues: totals.map { ($0.description, $1) }))
+        try await record(.end(end), in: session)
+        try await journal.forget(session)
+        await refreshView()
+        return end
     }
 
     /// Sessions of this node that have no end, as found at the start or as they run now.
-    package func openSessions() async -> [OpenSession] { preconditionFailure() }
+    package func openSessions() async -> [OpenSession] { await journal.openSessions() }
 
     /// A durable setting of the recorder (`recording.json`): written atomically, read at the start. nil removes it.
-    package func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError) { preconditionFailure() }
-    package func recordingWish() async -> RecordingWish? { preconditionFailure() }
+    package func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError) { try await journal.setWish(wish) }
+    package func recordingWish() async -> RecordingWish? { await journal.currentWish() }
 
     // MARK: The catalogue
 
     /// Position of the newest fact in this node's log; 0 where it is empty.
-    package func head() async -> Int64 { preconditionFailure() }
+    package func head() async -> Int64 { await catalogue.head }
 
     /// Which facts are held, and the head for which that is true.
-    package func holdings() async -> (holdings: Holdings, head: Int64) { preconditionFailure() }
+    package func holdings() async -> (holdings: Holdings, head: Int64) { await catalogue.statement }
 
     /// Rings when the log has grown, at least once after the call; never more than one ring waits.
-    package func growth() -> AsyncStream<Void> { preconditionFailure() }
+    package func growth() -> AsyncStream<Void> { bell.listen() }
 
     /// Facts behind `seq` in the order of this log, at most `limit`.
-    package func facts(after seq: Int64, limit: Int) async throws(StoreError) -> [LoggedFact] { preconditionFailure() }
-
-    /// The facts of these ranges that are held, at most `byteLimit` bytes; whether there is more.
-    package func facts(in ranges: Holdings, byteLimit: Int) async throws(StoreError) -> (
-        facts: [LoggedFact], more: Bool
-    ) {
-        preconditionFailure()
+    package func facts(after seq: Int64, limit: Int) async throws(StoreError) -> [LoggedFact] {
+        try await catalogue.facts(after: seq, limit: limit)
     }
 
-    package func sessions() async throws(StoreError) -> [SessionSummary] { preconditionFailure() }
-    package func session(_ id: SessionID) async throws(StoreError) -> SessionSummary { preconditionFailure() }
+    /// The facts of these ranges that are held, at most `byteLimit` bytes; whether there is more.
+    package func facts(
+        in ranges: Holdings, byteLimit: Int
+    ) async throws(StoreError) -> (facts: [LoggedFact], more: Bool) {
+        try await catalogue.facts(in: ranges, byteLimit: byteLimit)
+    }
+
+    package func sessions() async throws(StoreError) -> [SessionSummary] { try await catalogue.sessions() }
+
+    package func session(_ id: SessionID) async throws(StoreError) -> SessionSummary {
+        guard let summary = try await catalogue.sessions(id).first else { throw .unknownSession(id) }
+        return summary
+    }
+
     /// Held chunks of a session, by stream and index; the first of each slot counts, the others are variants of it.
-    package func chunks(of session: SessionID) async throws(StoreError) -> [HeldChunk] { preconditionFailure() }
-    package func summary() async throws(StoreError) -> StoreSummary { preconditionFailure() }
+    package func chunks(of session: SessionID) async throws(StoreError) -> [HeldChunk] {
+        try await catalogue.chunks(of: session)
+    }
+
+    package func summary() async throws(StoreError) -> StoreSummary { try await catalogue.summary() }
+
+    /// The session's folder for people.
+    package func folder(mission: String, session: SessionID) -> String {
+        FolderView(directory: directory, mode: .off).path(mission: mission, session: session)
+    }
+
+    /// Brings partial copies and manifests of the folder for people up to date.
+    package func refreshView() async { await catalogue.refreshView(await journal.openChunks()) }
 
     // MARK: Bytes
 
-    /// A held chunk's file for reading, and its length. The reader closes it.
-    package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile { preconditionFailure() }
+    /// A held chunk's file for reading, and its length.
+    package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile { try await catalogue.open(id) }
 
     // MARK: Replication
 
     /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are refused.
-    package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport { preconditionFailure() }
+    package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport {
+        try await catalogue.receive(facts)
+    }
 
-    /// All that was heard of, chunk facts without bytes among it: what need not be asked for again.
-    package func heard() async -> Holdings { preconditionFailure() }
+    /// All that was heard of, chunk facts without bytes: what need not be asked for again.
+    package func heard() async -> Holdings { await catalogue.heard }
 
     /// Chunks to be pulled, the newest first: heard of, not held, not removed on purpose, `mission` only where one is named.
-    package func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) async throws(StoreError) -> [WantedChunk]
-    {
-        preconditionFailure()
+    package func wanted(
+        mission: String?, limit: Int, excluding: Set<ChunkID>
+    ) async throws(StoreError) -> [WantedChunk] {
+        try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding)
     }
 
     /// Bytes of this chunk that an earlier pull left, which a Range request may go on from.
-    package func beginPull(_ chunk: WantedChunk) async throws(StoreError) -> Int64 { preconditionFailure() }
+    package func beginPull(_ chunk: WantedChunk) async throws(StoreError) -> Int64 {
+        try await catalogue.beginPull(chunk)
+    }
+
     /// Appends to the chunk being pulled.
-    package func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) async throws(StoreError) { preconditionFailure() }
+    package func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) async throws(StoreError) {
+        try await catalogue.appendPull(chunk, bytes)
+    }
+
     /// Verifies the pulled bytes and seals them. A wrong digest moves them to quarantine and throws `corrupt`.
-    package func finishPull(_ chunk: WantedChunk) async throws(StoreError) { preconditionFailure() }
+    package func finishPull(_ chunk: WantedChunk) async throws(StoreError) { try await catalogue.finishPull(chunk) }
+
     /// Leaves what was pulled for a later attempt.
-    package func suspendPull(_ chunk: WantedChunk) async { preconditionFailure() }
+    package func suspendPull(_ chunk: WantedChunk) async { await catalogue.suspendPull(chunk) }
+
     /// Verifies and seals whole small chunks that arrived in memory, with one sync of each directory; a failure concerns its chunk alone.
-    package func admit(_ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]) async -> [Result<HeldChunk, StoreError>] {
-        preconditionFailure()
-    }
-}
-
-/// Whether this node records, as a person or a setting wished: set by a start, cleared by a stop, nothing else.
-package struct RecordingWish: Hashable, Sendable, Codable {
-    package var mission: String
-    /// Somebody pressed a button; an automatic recording gives way to it.
-    package var explicit: Bool
-    package var recordingID: UniqueID?
-    package var metadata: [String: JSONValue]
-
-    package init(mission: String, explicit: Bool, recordingID: UniqueID? = nil, metadata: [String: JSONValue] = [:]) {
-        self.mission = mission
-        self.explicit = explicit
-        self.recordingID = recordingID
-        self.metadata = metadata
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case mission, explicit, metadata
-        case recordingID = "recording_id"
+    package func admit(
+        _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]
+    ) async -> [Result<HeldChunk, StoreError>] {
+        await catalogue.admit(arrivals)
     }
 }

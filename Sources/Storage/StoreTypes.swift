@@ -72,6 +72,7 @@ package struct SessionSummary: Hashable, Sendable {
 /// One fact of the log with its position.
 package struct LoggedFact: Hashable, Sendable {
     package let seq: Int64
+    package let author: NodeID
     package let kind: String
     package let bytes: [UInt8]
 }

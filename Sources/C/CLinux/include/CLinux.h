@@ -21,6 +21,12 @@ int qn_lock_exclusive(int descriptor);
 void qn_thread_name(const char *name);
 /// ioctl(2) TIOCEXCL.
 int qn_tty_exclusive(int descriptor);
+/// ioctl(2) TIOCNXCL.
+int qn_tty_shared(int descriptor);
+/// tcflush(3) TCOFLUSH: what was not sent yet is not waited for by close(2).
+int qn_tty_discard_output(int descriptor);
+/// Raw, 8N1, no flow control, CLOCAL and CREAD, VMIN 1, at this many baud; EINVAL where the tty or termios has no such rate.
+int qn_tty_raw(int descriptor, int baud);
 /// ioctl(2) TIOCVHANGUP: what pulling out a USB adapter does to its tty.
 int qn_tty_hangup(int descriptor);
 /// The slave's path of a pty master, 0 or an errno.
@@ -31,3 +37,5 @@ int qn_pty_open(void);
 uint32_t qn_crc32c(uint32_t crc, const void *bytes, size_t length);
 /// The same by table, for tests of the other.
 uint32_t qn_crc32c_table(uint32_t crc, const void *bytes, size_t length);
+/// A non-blocking rtnetlink socket that gets a message at each change of a link or an address, or -1.
+int qn_network_changes_open(void);

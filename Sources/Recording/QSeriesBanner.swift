@@ -1,0 +1,70 @@
+/// The lines that a Q-Series sensor prints when it starts and in its menu, none of which is a sample. A line is known by a part of it: a
+/// reset in mid-line glues its beginning to half a sample, and firmwares differ in the rest.
+enum QSeriesBanner {
+    enum Line: Hashable, Sendable {
+        /// The first of a banner.
+        case start
+        case body
+        /// Samples follow, if nothing is damaged between.
+        case almostEnd
+        /// Samples follow, or answers to queries.
+        case end
+        case menu
+    }
+
+    private static let starts = ["Biospherical", "Digital Engine Vers", "Rebooting program"]
+    private static let almostEnds = ["Start free run sampling"]
+    private static let ends = ["Starting Sampling", "Entering polled mainline"]
+    private static let bodies = [
+        "Unit ID", "Operating in free run", "Operating in polled", "ADC sample rate", "No Averaging",
+        "Sensor temperature",
+        "Input Supply Voltage", "Calfactor", "ADC OK", "SetupADC", "ADC did not startup", "ADC buffer",
+    ]
+    private static let menus = [
+        "Select the letter of the menu", "Enter ", " was entered", "ADC set to", "ADC rate set", "****Invalid",
+        "Invalid rate", "I am confused", "Timed out waiting", "Bad TAG", "Set operating mode", "reduced resolution",
+    ]
+
+    static func recognise(_ text: String) -> Line? {
+        if starts.contains(where: text.contains) { return .start }
+        if ends.contains(where: text.contains) { return .end }
+        if almostEnds.contains(where: text.contains) { return .almostEnd }
+        if bodies.contains(where: text.contains) { return .body }
+        if text.hasPrefix("Averaging "), text.contains("readings") { return .body }
+        return menus.contains(where: text.contains) ? .menu : nil
+    }
+
+    /// Takes what a banner's line tells into `configuration`.
+    static func read(_ line: String, into configuration: inout QSeriesConfiguration) {
+        if let version = line.after("Digital Engine Vers ") {
+            configuration.firmware = version
+        } else if let serial = line.after("Unit ID ") {
+            configuration.serial = QSeriesConfiguration.usableSerial(serial)
+        } else if line.contains("Operating in free run") {
+            configuration.isPolled = false
+        } else if line.contains("Operating in polled") {
+            configuration.isPolled = true
+            if let tag = line.after("with tag of ")?.first, ("A"..."F").contains(tag) { configuration.tag = tag }
+        } else if let rate = line.after("ADC sample rate ") {
+            configuration.rate = Int(rate.prefix { $0.isNumber })
+        } else if line.contains("No Averaging") {
+            configuration.averaging = 1
+        } else if let readings = line.after("Averaging "), line.contains("readings") {
+            configuration.averaging = Int(readings.prefix { $0.isNumber })
+        } else if let factor = line.after("Calfactor: ") {
+            let number = factor.prefix { $0.isNumber || "+-.eE".contains($0) }
+            configuration.calFactor = String(number)
+            configuration.units = String(factor.dropFirst(number.count)).trimmingSpaces
+        }
+        guard configuration.text.utf8.count < 2048 else { return }
+        configuration.text += configuration.text.isEmpty ? line : "\n\(line)"
+    }
+}
+
+extension String {
+    /// What stands behind the first `mark`, without the spaces around it.
+    fileprivate func after(_ mark: String) -> String? {
+        guard let range = firstRange(of: mark) else { return nil }
+        return String(self[range.upperBound...]).trimmingSpaces
+    }
+}

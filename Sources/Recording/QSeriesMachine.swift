@@ -1,0 +1,324 @@
+package import Model
+
+/// The driver of a Q-Series sensor as a value: told what came and what time it is, it says what to do. Passive unless asked: it writes
+/// nothing to a sensor that prints samples, and wakes one that has fallen silent.
+package struct QSeriesMachine: Sendable {
+    package enum Action: Hashable, Sendable {
+        case send([UInt8])
+        case emit(InstrumentEvent)
+        /// The request that was made is over.
+        case finish(Result<QSeriesConfiguration, QSeriesError>)
+        /// Close the line and open it at this rate.
+        case reopen(baud: Int)
+    }
+
+    private enum Link: Hashable, Sendable {
+        case closed
+        case open(since: MonotonicTime, heard: Bool)
+    }
+
+    private enum Visit: Hashable, Sendable {
+        /// Wakes a silent sensor.
+        case recovery
+        /// Was asked for by a person, or by `--sensor setup`.
+        case request
+    }
+
+    private struct OpenGap: Sendable {
+        let reason: String
+        let from: ClockReading
+    }
+
+    private let timings: QSeriesTimings
+    private let pollInterval: Duration?
+    private var setup: QSeriesSettings?
+    private var link = Link.closed
+    private var framer = LineFramer()
+    private var classifier: QSeriesLineClassifier
+    private var baudSearch: BaudSearch
+    private var visit: (kind: Visit, dialogue: QSeriesDialogue, settings: QSeriesSettings)?
+    private var polling: QSeriesPolling?
+    private var setupDue: MonotonicTime?
+    private var gap: OpenGap?
+    private var lastRow: (clock: ClockReading, time: MonotonicTime)?
+    private var lastClock: ClockReading?
+    /// Since when the sensor is silent: the last line, or what was last done about it.
+    private var quietSince = MonotonicTime(nanoseconds: 0)
+    private var wakings = 0
+    package private(set) var configuration = QSeriesConfiguration()
+    package private(set) var counters = InstrumentStatus(state: .disconnected)
+
+    package init(
+        timings: QSeriesTimings = QSeriesTimings(), baud: Int? = nil, setup: QSeriesSettings? = nil,
+        pollInterval: Duration? = nil
+    ) {
+        self.timings = timings
+        self.setup = setup
+        self.pollInterval = pollInterval
+        baudSearch = BaudSearch(baud)
+        classifier = QSeriesLineClassifier(timings: timings)
+    }
+
+    package var baud: Int { baudSearch.baud }
+
+    package var state: InstrumentStatus.State {
+        guard case .open = link else { return .disconnected }
+        switch classifier.context {
+        case .menu: return .menu
+        case .banner: return .banner
+        case .sampling: break
+        }
+        if gap?.reason == Gap.Reason.silent { return .silent }
+        guard lastRow != nil || polling != nil else { return .connecting }
+        return polling == nil ? .freerun : .polled
+    }
+
+    // MARK: Inputs
+
+    package mutating func opened(port: String, at clock: ClockReading, now: MonotonicTime) -> [Action] {
+        link = .open(since: now, heard: false)
+        framer = LineFramer()
+        polling = nil
+        quietSince = now
+        wakings = 0
+        if setup != nil { setupDue = now.advanced(by: timings.afterOpen) }
+        // A sensor that was polled goes on waiting for its queries; one that was reset meanwhile says so or falls silent.
+        if configuration.isPolled == true, classifier.context == .sampling, setup == nil { startPolling(now) }
+        return [.emit(.connected(port: port, at: clock))]
+    }
+
+    package mutating func closed(reason: String, at clock: ClockReading) -> [Action] {
+        guard case .open = link else { return [] }
+        var actions: [Action] = []
+        if let rest = framer.finish() {
+            let line = ReceivedLine(bytes: rest.bytes, at: clock, content: .rejected(.partial))
+            count(line)
+            actions.append(.emit(.line(line)))
+        }
+        link = .closed
+        (polling, setupDue) = (nil, nil)
+        actions += endVisit(.failure(.disconnected))
+        actions.append(.emit(.disconnected(reason: reason, at: clock)))
+        return actions + beginGap(Gap.Reason.unplugged, from: lastClock ?? clock)
+    }
+
+    /// Visits the menu. The answer is `finish`, now or later.
+    package mutating func request(_ settings: QSeriesSettings, now: MonotonicTime) -> [Action] {
+        guard case .open = link else { return [.finish(.failure(.notConnected))] }
+        guard visit?.kind != .request else { return [.finish(.failure(.busy))] }
+        return begin(.request, settings, now: now)
+    }
+
+    package mutating func received(_ bytes: [UInt8], at clock: ClockReading, now: MonotonicTime) -> [Action] {
+        guard case .open(let since, let heard) = link else { return [] }
+        if !heard {
+            link = .open(since: since, heard: true)
+            classifier.joined(midway: now < since.advanced(by: timings.joinMargin))
+        }
+        quietSince = now
+        var actions: [Action] = []
+        for line in framer.append(bytes) { actions += take(line, at: clock, now: now) }
+        lastClock = clock
+        if baudSearch.heard(unreadable: bytes.count) { actions.append(.reopen(baud: baudSearch.baud)) }
+        if var current = visit {
+            let (send, outcome) = current.dialogue.received(bytes, now: now)
+            visit = current
+            actions += spoke(send, outcome, now: now)
+        }
+        return actions
+    }
+
+    package mutating func tick(at clock: ClockReading, now: MonotonicTime) -> [Action] {
+        guard case .open = link else { return [] }
+        if let due = setupDue, now >= due, let settings = setup, visit == nil {
+            setupDue = nil
+            return begin(.request, settings, now: now)
+        }
+        if var current = visit {
+            let (send, outcome) = current.dialogue.tick(now: now)
+            visit = current
+            return spoke(send, outcome, now: now)
+        }
+        var actions: [Action] = []
+        if var polling, classifier.context == .sampling {
+            let query = polling.tick(now: now)
+            self.polling = polling
+            if !query.isEmpty { actions.append(.send(query)) }
+        }
+        if now >= silenceDeadline { actions += wake(at: clock, now: now) }
+        return actions
+    }
+
+    /// When `tick` is due; nil while the line is closed.
+    package var deadline: MonotonicTime? {
+        guard case .open = link else { return nil }
+        if let visit { return visit.dialogue.deadline }
+        let polled = classifier.context == .sampling ? polling?.deadline : nil
+        return [setupDue, polled, silenceDeadline].compactMap { $0 }.min()
+    }
+
+    // MARK: Lines
+
+    private mutating func take(_ line: LineFramer.Line, at clock: ClockReading, now: MonotonicTime) -> [Action] {
+        let verdict = classifier.classify(line, now: now)
+        var actions: [Action] = []
+        if let transition = verdict.transition { actions += changed(transition, at: clock, now: now) }
+        let received = ReceivedLine(bytes: line.bytes, at: clock, content: verdict.content)
+        count(received)
+        switch verdict.content {
+        case .sample, .text:
+            if verdict.isOffLattice { counters.offLattice += 1 }
+            // Two rows around a gap say nothing of the period.
+            if gap == nil, let last = lastRow { counters.period = last.time.duration(to: now) }
+            actions += endGap(to: clock)
+            polling?.answered(now: now)
+            lastRow = (clock, now)
+            wakings = 0
+            baudSearch.found()
+        case .rejected(.banner), .rejected(.menu): baudSearch.found()
+        case .rejected: break
+        }
+        actions.append(.emit(.line(received)))
+        return actions
+    }
+
+    private mutating func count(_ line: ReceivedLine) {
+        counters.lines += 1
+        if case .rejected(let reason) = line.content {
+            counters.rejected[reason, default: 0] += 1
+        } else {
+            counters.rows += 1
+        }
+    }
+
+    private mutating func changed(
+        _ transition: QSeriesLineClassifier.Transition, at clock: ClockReading, now: MonotonicTime
+    ) -> [Action] {
+        switch transition {
+        case .bannerBegan:
+            polling = nil
+            // In a visit the banner was asked for.
+            guard visit == nil else { return beginVisitGap() }
+            counters.resets += 1
+            return [.emit(.sensorReset(at: clock))] + beginGap(Gap.Reason.sensorReset, from: lastRow?.clock ?? clock)
+        case .menuBegan:
+            polling = nil
+            return visit == nil ? beginGap(Gap.Reason.menu, from: lastRow?.clock ?? clock) : beginVisitGap()
+        case .samplingBegan(let told):
+            var actions: [Action] = []
+            if let told {
+                configuration = told.merged(over: configuration)
+                let change = ConfigurationChange(changed: [:], dump: .object(configuration.members))
+                actions.append(.emit(.configuration(change, at: clock)))
+            }
+            if configuration.isPolled == true { startPolling(now) }
+            return actions
+        }
+    }
+
+    private mutating func startPolling(_ now: MonotonicTime) {
+        let interval = max(pollInterval ?? .zero, configuration.nominalPeriod ?? timings.period)
+        polling = QSeriesPolling(tag: configuration.tag ?? "A", interval: interval, timings: timings, now: now)
+    }
+
+    // MARK: Gaps
+
+    private mutating func beginGap(_ reason: String, from: ClockReading) -> [Action] {
+        // Nothing is missing before the first row, and what happens within a gap makes no second one.
+        guard gap == nil, lastRow != nil else { return [] }
+        gap = OpenGap(reason: reason, from: from)
+        return [.emit(.gapBegan(reason: reason, from: from))]
+    }
+
+    /// A waking is a gap of silence already.
+    private mutating func beginVisitGap() -> [Action] {
+        guard visit?.kind == .request, let from = lastRow?.clock else { return [] }
+        return beginGap(Gap.Reason.configuration, from: from)
+    }
+
+    private mutating func endGap(to clock: ClockReading) -> [Action] {
+        guard let ended = gap else { return [] }
+        gap = nil
+        return [.emit(.gapEnded(reason: ended.reason, from: ended.from, to: clock))]
+    }
+
+    // MARK: Visits to the menu
+
+    private var silenceDeadline: MonotonicTime {
+        let periods = [counters.period, configuration.nominalPeriod].compactMap { $0 }.max() ?? .zero
+        // A sensor that does not wake is tried for ever, less and less often.
+        let patience = min(timings.silence * (1 << min(wakings, 8)), max(timings.longestSilence, timings.silence))
+        return quietSince.advanced(by: max(patience, periods * 3))
+    }
+
+    private mutating func wake(at clock: ClockReading, now: MonotonicTime) -> [Action] {
+        wakings += 1
+        counters.recoveries += 1
+        let (dialogue, send) = QSeriesDialogue.begin([], waking: true, timings: timings, now: now)
+        visit = (.recovery, dialogue, .unchanged)
+        quietSince = now
+        return beginGap(Gap.Reason.silent, from: lastClock ?? clock) + [.send(send)]
+    }
+
+    private mutating func begin(_ kind: Visit, _ settings: QSeriesSettings, now: MonotonicTime) -> [Action] {
+        let steps = QSeriesDialogue.steps(for: settings)
+        let (dialogue, send) = QSeriesDialogue.begin(steps, waking: false, timings: timings, now: now)
+        visit = (kind, dialogue, settings)
+        polling = nil
+        return [.send(send)]
+    }
+
+    private mutating func spoke(
+        _ send: [UInt8], _ outcome: QSeriesDialogue.Outcome?, now: MonotonicTime
+    ) -> [Action] {
+        var actions: [Action] = send.isEmpty ? [] : [.send(send)]
+        guard let outcome, let ended = visit else { return actions }
+        quietSince = now
+        switch outcome {
+        case .done(let dump):
+            if let dump {
+                let change = ConfigurationChange(
+                    changed: ended.settings.members, dump: .object(dump.members))
+                configuration = dump.merged(over: configuration)
+                if let clock = lastClock { actions.append(.emit(.configuration(change, at: clock))) }
+            }
+            actions += endVisit(.success(configuration))
+        case .failed(let error):
+            if error == .noMenu, baudSearch.unanswered() { actions.append(.reopen(baud: baudSearch.baud)) }
+            actions += endVisit(.failure(error))
+        }
+        // Only a sensor that was told to leave is believed to be sampling when no banner says so.
+        if ended.dialogue.leftQuietly {
+            classifier.assumeSampling()
+            if configuration.isPolled == true { startPolling(now) }
+        }
+        return actions
+    }
+
+    private mutating func endVisit(_ result: Result<QSeriesConfiguration, QSeriesError>) -> [Action] {
+        guard let ended = visit else { return [] }
+        visit = nil
+        guard ended.kind == .request else { return [] }
+        // Set up once: after that the sensor remembers. A failure leaves the sensor to be recorded as it is.
+        if case .success = result { setup = nil }
+        return [.finish(result)]
+    }
+}
+
+extension QSeriesSettings {
+    var members: [String: JSONValue] {
+        var members: [String: JSONValue] = [:]
+        if let averaging { members["averaging"] = .integer(Int64(averaging)) }
+        if let rate { members["adc_rate_hz"] = .integer(Int64(rate)) }
+        if let isPolled { members["mode"] = .string(isPolled ? "polled" : "freerun") }
+        if let tag { members["tag"] = .string(String(tag)) }
+        return members
+    }
+}
+
+extension Gap.Reason {
+    /// A visit to the instrument's menu that was asked for.
+    static let configuration = "configuration"
+    /// The instrument's menu came unasked.
+    static let menu = "menu"
+}

@@ -1,0 +1,147 @@
+package import Model
+package import Reactor
+internal import Storage
+
+/// Owns the recording: turns what an instrument gives into rows, makes them durable, seals chunks, and knows which session they belong to.
+/// A disk that fails loses nothing that fits into its queue, and a gap tells of what did not.
+package actor Recorder {
+    /// The session that rows belong to.
+    struct Running {
+        let id: SessionID
+        let opening: SessionOpening
+        let isExplicit: Bool
+        let startedAt: ClockReading
+        let sealPolicy: SealPolicy
+        let writer: RowWriter
+        /// Number of the next row of stream `data`.
+        var nextRow: Int64 = 0
+        var rows: Int64 = 0
+        var bytes: Int64 = 0
+        var sealedChunks: Int64 = 0
+        var openChunks: [StreamName: OpenChunkState] = [:]
+    }
+
+    struct PendingEnd {
+        let session: SessionID
+        let reason: String
+        var waiter: CheckedContinuation<Result<SessionEnd, StoreError>, Never>?
+    }
+
+    private enum Lifecycle {
+        case idle
+        case running(LoopTimer)
+    }
+
+    let loop: EventLoop
+    let log: Log
+    let options: RecorderOptions
+    let store: any RecordingStore
+    let clock: @Sendable () -> ClockReading
+    private var lifecycle = Lifecycle.idle
+
+    var current: Running?
+    /// A start is under way: the store was asked for a session.
+    var isStarting = false
+    /// The first row starts a recording; a stop ends that until the next start.
+    var startsByItself: Bool
+    /// What the next automatic session takes over from an interrupted one.
+    var inherited: SessionOpening?
+    var identity: InstrumentIdentity?
+    /// Lines before a recording's first row: a banner, mostly.
+    var preface: [ReceivedLine] = []
+
+    var queue: RowQueue
+    var facts: [(body: Fact.Body, session: SessionID)] = []
+    var ends: [PendingEnd] = []
+    var steps = ClockStepDetector()
+    var commitDue: MonotonicTime?
+    var retryAt: MonotonicTime?
+    var trouble: StoreError?
+    var counts = (lost: Int64(0), steps: Int64(0), commits: Int64(0), failures: Int64(0))
+
+    var history = ReadingHistory()
+    var readers: [Int: AsyncStream<Void>.Continuation] = [:]
+    var nextReader = 0
+
+    private let writeBell: AsyncStream<Void>
+    private let ringWriter: AsyncStream<Void>.Continuation
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    package init(
+        _ options: RecorderOptions, store: any RecordingStore, on loop: EventLoop, log: Log,
+        clock: @escaping @Sendable () -> ClockReading = SystemClock.reading
+    ) {
+        self.loop = loop
+        self.log = log
+        self.options = options
+        self.store = store
+        self.clock = clock
+        startsByItself = options.recordsByItself
+        queue = RowQueue(byteLimit: options.queueBytes)
+        (writeBell, ringWriter) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    isolated deinit {}
+
+    // MARK: Running
+
+    /// Records what `source` gives until cancelled; then what came is durable and sealed, and the session stays open.
+    package func run(_ source: any InstrumentSource) async {
+        guard case .idle = lifecycle else { return }
+        lifecycle = .running(LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.ring() } })
+        ringWriter.yield()
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.consume(source) }
+            group.addTask { await self.write() }
+        }
+        await finish(source)
+        lifecycle = .idle
+    }
+
+    private func consume(_ source: any InstrumentSource) async {
+        for await _ in source.bell { await accept(await source.take()) }
+    }
+
+    private func write() async {
+        var bells = writeBell.makeAsyncIterator()
+        while await bells.next(isolation: self) != nil { await writeDue() }
+    }
+
+    /// An orderly stop: what the instrument gave so far is committed and sealed. One attempt: a disk that is broken must not keep the
+    /// process from ending.
+    private func finish(_ source: any InstrumentSource) async {
+        await accept(await source.take())
+        (commitDue, retryAt) = (SystemClock.monotonic(), nil)
+        await writeDue()
+        if let session = current?.id, trouble == nil { _ = await seal(session, nil) }
+        for end in ends { end.waiter?.resume(returning: .failure(.closed)) }
+        ends = []
+        if queue.rowCount > 0 { log.error("rows are lost: the disk takes none", ("rows", queue.rowCount)) }
+    }
+
+    var isRunning: Bool { if case .running = lifecycle { true } else { false } }
+
+    // MARK: Waking the writer
+
+    func ring() { ringWriter.yield() }
+
+    /// The writer looks again when something is due: a commit, a retry, a seal, or the clock while a session runs.
+    func setTimer() {
+        guard case .running(let timer) = lifecycle else { return }
+        let now = SystemClock.monotonic()
+        var delays: [Duration] = []
+        if let retryAt {
+            delays.append(now.duration(to: retryAt))
+        } else {
+            if let commitDue { delays.append(now.duration(to: commitDue)) }
+            if let current {
+                delays.append(.seconds(1))
+                if let due = current.sealPolicy.delay(until: current.openChunks.values, at: clock()) {
+                    delays.append(max(due, .milliseconds(1)))
+                }
+            }
+        }
+        if let delay = delays.min() { timer.set(after: delay) } else { timer.cancel() }
+    }
+}

@@ -1,0 +1,177 @@
+internal import Model
+internal import Reactor
+
+/// A chunk on its way into the store: its bytes in a file, its digest known, its fact written.
+struct Candidate: Sendable {
+    enum Source: Sendable {
+        case open(ChunkSlot)
+        case incoming
+    }
+
+    let source: Source
+    let recorded: RecordedFact
+    let chunk: ChunkFact
+    let session: SessionID
+    let file: SharedFile
+}
+
+extension Catalogue {
+    /// Seals and admits, the same for what was recorded here and what was pulled: `Docs/Storage.md`, "Seal and admit". A failure concerns its
+    /// candidate alone; what failed may be admitted again.
+    func admit(_ candidates: [Candidate]) async -> [Result<HeldChunk, StoreError>] {
+        var failures: [Int: StoreError] = [:]
+        // 1. The chunk's file is synced.
+        for (position, candidate) in candidates.enumerated() {
+            note(&failures, position) { () throws(SyscallError) in try synchronize(candidate) }
+        }
+        // 2. The seal record holds the whole fact.
+        var seals: [FactName: WALRecord.Seal] = [:]
+        for (position, candidate) in candidates.enumerated() where failures[position] == nil {
+            seals[candidate.recorded.fact.name] = candidate.seal
+        }
+        do {
+            try await journal.appendSeals(seals)
+        } catch {
+            return candidates.indices.map { .failure(failures[$0] ?? error) }
+        }
+        // 3 to 5. Mode, name, directories.
+        place(candidates, &failures)
+        // 6 to 8. The fact is logged and synced; event and index follow from it.
+        let sound = candidates.indices.filter { failures[$0] == nil }
+        do {
+            try append(sound.map { candidates[$0].recorded })
+        } catch {
+            for position in sound { failures[position] = error }
+        }
+        let done = candidates.indices.filter { failures[$0] == nil }.map { candidates[$0] }
+        for candidate in done { show(candidate.session, candidate.chunk) }
+        do {
+            try await journal.sealed(done.map(\.recorded.fact.name), slots: done.compactMap(\.slot))
+        } catch {
+            // The facts are in the log; what the write-ahead log still remembers is passed over at the next start.
+            log.warning("a session's state could not be written", ("reason", error))
+        }
+        return candidates.enumerated().map { position, candidate in
+            failures[position].map(Result.failure) ?? .success(held(candidate))
+        }
+    }
+
+    private func note(
+        _ failures: inout [Int: StoreError], _ position: Int, _ body: () throws(SyscallError) -> Void
+    ) {
+        do { try body() } catch { failures[position] = DataDirectory.explain(error, path: directory.path) }
+    }
+
+    private func held(_ candidate: Candidate) -> HeldChunk {
+        HeldChunk(
+            session: candidate.session, fact: candidate.chunk, name: candidate.recorded.fact.name, seq: head,
+            at: candidate.recorded.fact.at)
+    }
+
+    /// Syncs the file; after a failure the bytes are written anew elsewhere, since the kernel may have dropped them.
+    private func synchronize(_ candidate: Candidate) throws(SyscallError) {
+        do throws(SyscallError) {
+            try candidate.file.descriptor.synchronize()
+        } catch {
+            log.error("a chunk's sync failed; it is written anew", ("chunk", candidate.chunk.sha256), ("reason", error))
+            let bytes = try candidate.file.descriptor.read(count: Int(candidate.chunk.bytes), at: 0)
+            guard ChunkDigester.digest(of: bytes) == candidate.chunk.sha256 else { throw error }
+            let folder = try sourceFolder(candidate)
+            let name = sourceName(candidate)
+            let aside = "\(candidate.chunk.sha256).failed"
+            let anew = ".\(name).anew"
+            try folder.remove(anew)
+            let file = try folder.openFile(anew, .createNew)
+            try file.write(bytes)
+            try file.synchronize()
+            try folder.rename(name, to: directory.quarantine, as: aside)
+            try folder.rename(anew, to: folder, as: name)
+            try folder.synchronize()
+        }
+    }
+
+    private func sourceFolder(_ candidate: Candidate) throws(SyscallError) -> Directory {
+        switch candidate.source {
+        case .open(let slot): try directory.openFolder(author: slot.author, session: slot.session)
+        case .incoming: try directory.root.openDirectory("incoming")
+        }
+    }
+
+    private func sourceName(_ candidate: Candidate) -> String {
+        candidate.slot.map(OpenChunk.fileName) ?? candidate.chunk.sha256.description
+    }
+
+    private func place(_ candidates: [Candidate], _ failures: inout [Int: StoreError]) {
+        var folders: [String: [Int]] = [:]
+        for (position, candidate) in candidates.enumerated() where failures[position] == nil {
+            note(&failures, position) { () throws(SyscallError) in try rename(candidate) }
+            folders[String(candidate.chunk.sha256.description.prefix(2)), default: []].append(position)
+        }
+        // rename(2) is not durable until both directories are: a power cut could forget the name and keep the bytes.
+        for positions in folders.values {
+            let id = candidates[positions[0]].chunk.sha256
+            do throws(SyscallError) {
+                try directory.chunkFolder(id).synchronize()
+            } catch {
+                for position in positions { failures[position] = DataDirectory.explain(error, path: directory.path) }
+            }
+        }
+        var sources: Set<String> = []
+        for (position, candidate) in candidates.enumerated() where failures[position] == nil {
+            note(&failures, position) { () throws(SyscallError) in
+                let folder = try sourceFolder(candidate)
+                if sources.insert(folder.path).inserted { try folder.synchronize() }
+            }
+        }
+    }
+
+    /// Gives the chunk its name. One that has it already is believed only after its bytes were read again.
+    private func rename(_ candidate: Candidate) throws(SyscallError) {
+        let id = candidate.chunk.sha256
+        let folder = try sourceFolder(candidate)
+        let name = sourceName(candidate)
+        let target = try directory.chunkFolder(id)
+        if try folder.kind(of: name) == nil, try target.kind(of: id.description) == .file { return }
+        try folder.openFile(name, .read).changeMode(0o440)
+        if try folder.renameNew(name, to: target, as: id.description) { return }
+        let present = try target.openFile(id.description, .read)
+        if try digest(of: present) == id {
+            try folder.remove(name)
+        } else {
+            log.error("a chunk in the store is damaged; it is replaced", ("chunk", id))
+            try target.rename(id.description, to: directory.quarantine, as: "\(id).damaged")
+            noteQuarantine()
+            _ = try folder.renameNew(name, to: target, as: id.description)
+        }
+    }
+
+    func digest(of file: borrowing Descriptor) throws(SyscallError) -> ChunkID {
+        let digester = ChunkDigester()
+        var offset: Int64 = 0
+        while true {
+            let piece = try file.read(count: 1 << 20, at: offset)
+            if piece.isEmpty { return digester.finish() }
+            digester.update(piece[...])
+            offset += Int64(piece.count)
+        }
+    }
+}
+
+extension Candidate {
+    fileprivate var slot: ChunkSlot? { if case .open(let slot) = source { slot } else { nil } }
+
+    fileprivate var seal: WALRecord.Seal {
+        let source: WALRecord.Seal.Source =
+            switch self.source {
+            case .open(let slot): .open(slot)
+            case .incoming: .incoming
+            }
+        return WALRecord.Seal(source: source, id: chunk.sha256, fact: recorded.bytes)
+    }
+
+    /// nil where the fact is no chunk of a session.
+    init?(_ recorded: RecordedFact, source: Source, file: SharedFile) {
+        guard case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session else { return nil }
+        self.init(source: source, recorded: recorded, chunk: chunk, session: session, file: file)
+    }
+}

@@ -1,0 +1,212 @@
+internal import Model
+internal import Reactor
+
+/// A chunk that arrives in pieces: its file in `incoming/` and the digest so far.
+final class Pull {
+    let file: SharedFile
+    let digester = ChunkDigester()
+    var length: Int64 = 0
+
+    init(file: SharedFile) { self.file = file }
+}
+
+extension Catalogue {
+    // MARK: Facts of a peer
+
+    func receive(_ facts: [[UInt8]]) throws(StoreError) -> ReceiptReport {
+        var report = ReceiptReport()
+        var toLog: [RecordedFact] = []
+        for bytes in facts {
+            guard let recorded = RecordedFact(parsing: bytes), !isOurs(recorded.fact.name) else {
+                report.refused += 1
+                continue
+            }
+            if holdings.contains(recorded.fact.name) || heard.contains(recorded.fact.name) {
+                report.known += 1
+            } else if case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session {
+                try hear(recorded, chunk, session)
+                report.heard += 1
+            } else {
+                toLog.append(recorded)
+            }
+        }
+        report.logged = try append(toLog).count
+        let adopted = try adoptHeld(heardIn: facts, sessions: toLog.compactMap(\.fact.session))
+        report.adopted = adopted
+        report.heard = max(0, report.heard - adopted)
+        return report
+    }
+
+    /// Only this process writes facts of this incarnation: one that comes back from outside is an echo or a forgery.
+    private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
+
+    /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.
+    private func adoptHeld(heardIn facts: [[UInt8]], sessions: [SessionID]) throws(StoreError) -> Int {
+        var candidates = facts.compactMap { RecordedFact(parsing: $0) }
+        for session in Set(sessions) {
+            candidates += try indexed { index throws(SQLite.Failure) in try index.heardFacts(of: session) }
+                .compactMap { RecordedFact(parsing: $0) }
+        }
+        var adopted: [RecordedFact] = []
+        for recorded in candidates {
+            guard case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session,
+                heard.contains(recorded.fact.name), try isKnown(session), try holds(chunk)
+            else { continue }
+            adopted.append(recorded)
+        }
+        let logged = try append(adopted)
+        for recorded in logged {
+            if case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session { show(session, chunk) }
+        }
+        return logged.count
+    }
+
+    private func isKnown(_ session: SessionID) throws(StoreError) -> Bool {
+        try !indexed { index throws(SQLite.Failure) in try index.sessions(session) }.isEmpty
+    }
+
+    /// The bytes are in the store: by a fact of the log, or as a file without one, which is read before it is believed.
+    private func holds(_ chunk: ChunkFact) throws(StoreError) -> Bool {
+        if try indexed({ index throws(SQLite.Failure) in try index.hasChunk(chunk.sha256) }) { return true }
+        do throws(SyscallError) {
+            guard let folder = try directory.existingChunkFolder(chunk.sha256),
+                try folder.kind(of: chunk.sha256.description) == .file
+            else { return false }
+            let file = try folder.openFile(chunk.sha256.description, .read)
+            guard try digest(of: file) != chunk.sha256 else { return true }
+            try folder.rename(
+                chunk.sha256.description, to: directory.quarantine, as: "\(chunk.sha256).damaged")
+            noteQuarantine()
+            return false
+        } catch {
+            throw DataDirectory.explain(error, path: directory.path)
+        }
+    }
+
+    // MARK: What to pull
+
+    func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) throws(StoreError) -> [WantedChunk] {
+        var found: [WantedChunk] = []
+        var seen = excluding
+        try indexed { index throws(SQLite.Failure) in
+            try index.forEachWanted(mission: mission) { bytes, mission in
+                if let recorded = RecordedFact(parsing: bytes), case .chunk(let chunk) = recorded.fact.body,
+                    let session = recorded.fact.session, seen.insert(chunk.sha256).inserted
+                {
+                    found.append(
+                        WantedChunk(name: recorded.fact.name, session: session, mission: mission, fact: chunk))
+                }
+                return found.count < limit
+            }
+        }
+        return found
+    }
+
+    // MARK: Pulling in pieces
+
+    /// Opens the chunk's file and reads what an earlier attempt left; the digest decides in the end whether that was good.
+    func beginPull(_ chunk: WantedChunk) throws(StoreError) -> Int64 {
+        if let pull = pulls[chunk.fact.sha256] { return pull.length }
+        return try lifting { () throws(SyscallError) in
+            let name = chunk.fact.sha256.description
+            let pull = Pull(file: SharedFile(try directory.incoming.openFile(name, .createOrOpen)))
+            if try pull.file.descriptor.length() > chunk.fact.bytes { try pull.file.descriptor.truncate(to: 0) }
+            while true {
+                let piece = try pull.file.descriptor.read(count: 1 << 20, at: pull.length)
+                if piece.isEmpty { break }
+                pull.digester.update(piece[...])
+                pull.length += Int64(piece.count)
+            }
+            pulls[chunk.fact.sha256] = pull
+            return pull.length
+        }
+    }
+
+    func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) {
+        guard let pull = pulls[chunk.fact.sha256] else { throw .notFound(chunk.fact.sha256) }
+        let length = pull.length + Int64(bytes.count)
+        guard length <= chunk.fact.bytes else {
+            throw .wrongLength(chunk.fact.sha256, expected: chunk.fact.bytes, actual: length)
+        }
+        try lifting { () throws(SyscallError) in try pull.file.descriptor.write(bytes, at: pull.length) }
+        pull.digester.update(bytes[...])
+        pull.length = length
+    }
+
+    func suspendPull(_ chunk: WantedChunk) { pulls[chunk.fact.sha256] = nil }
+
+    func finishPull(_ chunk: WantedChunk) async throws(StoreError) {
+        guard let pull = pulls.removeValue(forKey: chunk.fact.sha256) else { throw .notFound(chunk.fact.sha256) }
+        guard pull.length == chunk.fact.bytes else {
+            throw .wrongLength(chunk.fact.sha256, expected: chunk.fact.bytes, actual: pull.length)
+        }
+        let actual = pull.digester.finish()
+        guard actual == chunk.fact.sha256 else {
+            try quarantineIncoming(chunk.fact.sha256)
+            throw .corrupt(expected: chunk.fact.sha256, actual: actual)
+        }
+        for result in await admit(try candidates(chunk.fact.sha256, file: pull.file)) { _ = try result.get() }
+    }
+
+    private func quarantineIncoming(_ id: ChunkID) throws(StoreError) {
+        try lifting { () throws(SyscallError) in
+            try directory.incoming.rename(id.description, to: directory.quarantine, as: "\(id).corrupt")
+            try directory.quarantine.synchronize()
+        }
+        noteQuarantine()
+    }
+
+    /// Every heard fact that names these bytes is satisfied by them.
+    private func candidates(_ id: ChunkID, file: SharedFile) throws(StoreError) -> [Candidate] {
+        try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: id) }
+            .compactMap { RecordedFact(parsing: $0) }
+            .compactMap { Candidate($0, source: .incoming, file: file) }
+    }
+
+    // MARK: Whole chunks from memory
+
+    func admit(_ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]) async -> [Result<HeldChunk, StoreError>] {
+        var results: [Result<HeldChunk, StoreError>?] = Array(repeating: nil, count: arrivals.count)
+        var candidates: [Candidate] = []
+        var owners: [Int] = []
+        for (position, arrival) in arrivals.enumerated() {
+            do throws(StoreError) {
+                let found = try write(arrival.chunk, arrival.bytes)
+                candidates += found
+                owners += found.map { _ in position }
+            } catch {
+                results[position] = .failure(error)
+            }
+        }
+        for (owner, result) in zip(owners, await admit(candidates)) {
+            if case .success? = results[owner] { continue }
+            results[owner] = result
+        }
+        return zip(arrivals, results).map { arrival, result in
+            result ?? .failure(.notFound(arrival.chunk.fact.sha256))
+        }
+    }
+
+    private func write(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) -> [Candidate] {
+        let id = chunk.fact.sha256
+        guard Int64(bytes.count) == chunk.fact.bytes else {
+            throw .wrongLength(id, expected: chunk.fact.bytes, actual: Int64(bytes.count))
+        }
+        let actual = ChunkDigester.digest(of: bytes)
+        let file = try lifting { () throws(SyscallError) in
+            let file = SharedFile(try directory.incoming.openFile(id.description, .createOrOpen))
+            try file.descriptor.truncate(to: 0)
+            try file.descriptor.write(bytes, at: 0)
+            return file
+        }
+        guard actual == id else {
+            try quarantineIncoming(id)
+            throw .corrupt(expected: id, actual: actual)
+        }
+        return try candidates(id, file: file)
+    }
+
+    func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {
+        do { return try body() } catch { throw DataDirectory.explain(error, path: directory.path) }
+    }
+}

@@ -1,0 +1,194 @@
+internal import Model
+internal import Reactor
+
+extension Catalogue {
+    // MARK: The log
+
+    func facts(after seq: Int64, limit: Int) throws(StoreError) -> [LoggedFact] {
+        var found: [LoggedFact] = []
+        for row in try indexed({ index throws(SQLite.Failure) in try index.facts(after: seq, limit: limit) }) {
+            if let fact = try read(row) { found.append(fact) }
+        }
+        return found
+    }
+
+    func facts(in ranges: Holdings, byteLimit: Int) throws(StoreError) -> (facts: [LoggedFact], more: Bool) {
+        var rows: [Index.FactRow] = []
+        var bytes: Int64 = 0
+        var more = false
+        for (author, incarnations) in ranges.authors.sorted(by: { $0.key < $1.key }) {
+            for (incarnation, asked) in incarnations.sorted(by: { $0.key < $1.key }) where !more {
+                let held = asked.intersection(holdings[author, incarnation])
+                for range in held.ranges where !more {
+                    try indexed { index throws(SQLite.Failure) in
+                        try index.facts(author: author, incarnation: incarnation, range: range) { row in
+                            guard rows.isEmpty || bytes + row.position.length + 1 <= byteLimit else {
+                                more = true
+                                return false
+                            }
+                            bytes += row.position.length + 1
+                            rows.append(row)
+                            return true
+                        }
+                    }
+                }
+            }
+        }
+        var found: [LoggedFact] = []
+        for row in rows { if let fact = try read(row) { found.append(fact) } }
+        return (found, more)
+    }
+
+    // MARK: Sessions
+
+    func sessions(_ id: SessionID? = nil) throws(StoreError) -> [SessionSummary] {
+        var found: [SessionSummary] = []
+        for row in try indexed({ index throws(SQLite.Failure) in try index.sessions(id) }) {
+            guard let recorded = try recorded(seq: row.seq), case .session(let opening) = recorded.fact.body else {
+                continue
+            }
+            let end = try row.endSeq.flatMap { seq throws(StoreError) in try self.recorded(seq: seq) }
+            var ending: SessionEnd?
+            if case .end(let fields)? = end?.fact.body { ending = fields }
+            found.append(
+                SessionSummary(
+                    id: row.id, author: row.author, opening: opening, startedAt: recorded.fact.at, end: ending,
+                    endedAt: end?.fact.at,
+                    held: try indexed { index throws(SQLite.Failure) in try index.totals(of: row.id) },
+                    missingChunks: try indexed { index throws(SQLite.Failure) in try index.heardCount(row.id) }))
+        }
+        return found
+    }
+
+    func chunks(of session: SessionID) throws(StoreError) -> [HeldChunk] {
+        var found: [HeldChunk] = []
+        for seq in try indexed({ index throws(SQLite.Failure) in try index.chunkSeqs(of: session) }) {
+            guard let recorded = try recorded(seq: seq), case .chunk(let chunk) = recorded.fact.body else { continue }
+            found.append(
+                HeldChunk(
+                    session: session, fact: chunk, name: recorded.fact.name, seq: seq, at: recorded.fact.at))
+        }
+        return found
+    }
+
+    func summary() throws(StoreError) -> StoreSummary {
+        let counts = try indexed { index throws(SQLite.Failure) in try index.counts() }
+        return StoreSummary(
+            sessions: Int64(try indexed { index throws(SQLite.Failure) in try index.sessions() }.count),
+            chunks: counts.chunks, chunkBytes: counts.chunkBytes, rows: counts.rows, facts: head,
+            wanted: try indexed { index throws(SQLite.Failure) in try index.heardCount() }, quarantined: quarantined,
+            freeBytes: try lifting { () throws(SyscallError) in try directory.root.space().free })
+    }
+
+    func open(_ id: ChunkID) throws(StoreError) -> ChunkFile {
+        let file = try lifting { () throws(SyscallError) -> ChunkFile? in
+            guard let folder = try directory.existingChunkFolder(id), try folder.kind(of: id.description) == .file
+            else {
+                return nil
+            }
+            let file = try folder.openFile(id.description, .read)
+            return ChunkFile(id: id, length: try file.length(), descriptor: file)
+        }
+        guard let file else { throw .notFound(id) }
+        return file
+    }
+
+    // MARK: The folder for people
+
+    /// Gives the slot's first chunk its name. The view is derived: what fails is only logged.
+    func show(_ session: SessionID, _ chunk: ChunkFact) {
+        guard view.mode != .off else { return }
+        do {
+            guard let summary = try opening(of: session),
+                let stream = summary.streams.first(where: { $0.name == chunk.stream }),
+                let first = try indexed({ index throws(SQLite.Failure) in
+                    try index.firstChunk(session, chunk.stream, chunk.index)
+                })
+            else { return }
+            let isNew = try lifting { () throws(SyscallError) in
+                try !view.exists(mission: summary.mission, session: session)
+            }
+            try lifting { () throws(SyscallError) in
+                try view.show(first, of: summary, session: session, stream: stream, index: chunk.index)
+            }
+            // The folder was not there: deleted by somebody, or never made. What belongs into it is shown again.
+            if isNew { try showAll(session, summary) }
+        } catch {
+            log.warning("the folder for people is behind", ("session", session), ("reason", error))
+        }
+    }
+
+    private func showAll(_ session: SessionID, _ opening: SessionOpening) throws(StoreError) {
+        var shown: Set<String> = []
+        for held in try chunks(of: session) where shown.insert("\(held.fact.stream) \(held.fact.index)").inserted {
+            guard let stream = opening.streams.first(where: { $0.name == held.fact.stream }) else { continue }
+            try lifting { () throws(SyscallError) in
+                try view.show(held.fact.sha256, of: opening, session: session, stream: stream, index: held.fact.index)
+            }
+        }
+    }
+
+    func opening(of session: SessionID) throws(StoreError) -> SessionOpening? {
+        guard let row = try indexed({ index throws(SQLite.Failure) in try index.sessions(session) }).first,
+            let recorded = try recorded(seq: row.seq), case .session(let opening) = recorded.fact.body
+        else { return nil }
+        return opening
+    }
+
+    /// Copies open chunks up to their last commit and writes the manifests that are behind.
+    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)]) {
+        guard view.mode != .off else { return }
+        do {
+            for chunk in open {
+                guard let opening = try opening(of: chunk.slot.session) else { continue }
+                try lifting { () throws(SyscallError) in
+                    try view.showPartial(chunk.file, length: chunk.length, of: opening, slot: chunk.slot)
+                }
+            }
+            for session in stale {
+                guard let summary = try sessions(session).first else { continue }
+                let manifest = Manifest(summary, try chunks(of: session))
+                try lifting { () throws(SyscallError) in
+                    try view.writeManifest(manifest, of: summary.opening, session: session)
+                }
+            }
+            stale = []
+        } catch {
+            log.warning("the folder for people is behind", ("reason", error))
+        }
+    }
+}
+
+extension SessionSummary {
+    /// The session has ended, and every chunk that its end counts is held.
+    package var isComplete: Bool {
+        guard let end, missingChunks == 0 else { return false }
+        return end.streams.allSatisfy { name, totals in
+            let held = StreamName(name).flatMap { self.held[$0] } ?? SessionEnd.Totals()
+            return held.chunks >= totals.chunks && held.rows >= totals.rows
+        }
+    }
+}
+
+extension Manifest {
+    fileprivate init(_ summary: SessionSummary, _ held: [HeldChunk]) {
+        var chunks: [Chunk] = []
+        for group in Dictionary(grouping: held, by: { "\($0.fact.stream) \($0.fact.index)" }).values {
+            guard let first = group.first,
+                let stream = summary.opening.streams.first(where: { $0.name == first.fact.stream })
+            else { continue }
+            let name = FolderView.chunkName(stream, first.fact.index)
+            chunks.append(
+                Chunk(
+                    name: (name.folder.map { $0 + "/" } ?? "") + name.file, stream: first.fact.stream,
+                    index: first.fact.index, sha256: first.fact.sha256, bytes: first.fact.bytes, rows: first.fact.rows,
+                    firstRow: first.fact.firstRow, first: Timestamp.text(first.fact.first.realtime),
+                    last: Timestamp.text(first.fact.last.realtime), variants: group.dropFirst().map(\.fact.sha256)))
+        }
+        self.init(
+            session: summary.id, author: summary.author, mission: summary.opening.mission,
+            startedAt: Timestamp.text(summary.startedAt.realtime),
+            endedAt: summary.endedAt.map { Timestamp.text($0.realtime) }, endReason: summary.end?.reason,
+            complete: summary.isComplete, chunks: chunks.sorted { ($0.stream, $0.index) < ($1.stream, $1.index) })
+    }
+}

@@ -1,0 +1,61 @@
+internal import Model
+internal import Reactor
+
+extension Catalogue {
+    /// Holdings and the head for which they are true.
+    var statement: (holdings: Holdings, head: Int64) { (holdings, head) }
+
+    /// Finishes seals that a crash broke off: wherever the bytes are, their digest is checked, and exactly the fact of the seal record enters
+    /// the log, unless its name is there.
+    func finish(_ seals: [FactName: WALRecord.Seal]) async throws(StoreError) {
+        var slots: [ChunkSlot] = []
+        for (name, seal) in seals.sorted(by: { $0.key < $1.key }) {
+            if case .open(let slot) = seal.source { slots.append(slot) }
+            guard !holdings.contains(name) else { continue }
+            guard let recorded = RecordedFact(parsing: seal.fact), let file = try sealedFile(seal),
+                let candidate = Candidate(recorded, source: seal.source.candidate, file: file)
+            else {
+                log.error("a chunk that was being sealed is gone or damaged", ("chunk", seal.id))
+                continue
+            }
+            for result in await admit([candidate]) { _ = try result.get() }
+            log.notice("a seal that was broken off is finished", ("chunk", seal.id))
+        }
+        try await journal.sealed(Array(seals.keys), slots: slots)
+    }
+
+    /// The chunk's file, under its old name or its new one, if its bytes are those of the digest.
+    private func sealedFile(_ seal: WALRecord.Seal) throws(StoreError) -> SharedFile? {
+        try lifting { () throws(SyscallError) in
+            if let file = try sourceFile(seal), try digest(of: file.descriptor) == seal.id { return file }
+            guard let folder = try directory.existingChunkFolder(seal.id),
+                try folder.kind(of: seal.id.description) == .file
+            else { return nil }
+            let file = SharedFile(try folder.openFile(seal.id.description, .read))
+            return try digest(of: file.descriptor) == seal.id ? file : nil
+        }
+    }
+
+    private func sourceFile(_ seal: WALRecord.Seal) throws(SyscallError) -> SharedFile? {
+        do throws(SyscallError) {
+            switch seal.source {
+            case .open(let slot):
+                let folder = try directory.openFolder(author: slot.author, session: slot.session)
+                return SharedFile(try folder.openFile(OpenChunk.fileName(slot), .read))
+            case .incoming: return SharedFile(try directory.incoming.openFile(seal.id.description, .read))
+            }
+        } catch {
+            if error.isNotFound { return nil }
+            throw error
+        }
+    }
+}
+
+extension WALRecord.Seal.Source {
+    fileprivate var candidate: Candidate.Source {
+        switch self {
+        case .open(let slot): .open(slot)
+        case .incoming: .incoming
+        }
+    }
+}

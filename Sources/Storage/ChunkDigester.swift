@@ -1,0 +1,35 @@
+internal import COpenSSL
+internal import Model
+
+/// SHA-256 of bytes that come in pieces.
+final class ChunkDigester {
+    private let context: OpaquePointer
+
+    init() {
+        guard let context = EVP_MD_CTX_new(), EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else {
+            preconditionFailure("OpenSSL has no SHA-256")
+        }
+        self.context = context
+    }
+
+    deinit { EVP_MD_CTX_free(context) }
+
+    func update(_ bytes: ArraySlice<UInt8>) {
+        let done = bytes.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
+        precondition(done == 1, "a digest takes any bytes until it is finished")
+    }
+
+    /// Call once.
+    func finish() -> ChunkID {
+        var digest = [UInt8](repeating: 0, count: Digest256.byteCount)
+        let done = EVP_DigestFinal_ex(context, &digest, nil)
+        guard done == 1, let digest = Digest256(bytes: digest) else { preconditionFailure("a digest is finished once") }
+        return ChunkID(digest: digest)
+    }
+
+    static func digest(of bytes: [UInt8]) -> ChunkID {
+        let digester = ChunkDigester()
+        digester.update(bytes[...])
+        return digester.finish()
+    }
+}

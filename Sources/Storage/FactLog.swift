@@ -1,0 +1,163 @@
+internal import Model
+internal import Reactor
+
+/// Where a fact's line begins in the log, and how long the fact's bytes are.
+struct LogPosition: Hashable {
+    let segment: Int64
+    let offset: Int64
+    let length: Int64
+
+    /// 8 hex digits and a space stand before the bytes.
+    static let prefixBytes: Int64 = 9
+    /// Where the next line begins.
+    var end: Int64 { offset + Self.prefixBytes + length + 1 }
+}
+
+/// The facts on disk, append-only: the truth of the catalogue. A line is 8 hex digits of CRC-32C, a space, the fact's bytes, a newline.
+struct FactLog: ~Copyable {
+    private let directory: DataDirectory
+    private var segment: Int64
+    private var file: Descriptor
+    private var length: Int64
+
+    static func name(_ segment: Int64) -> String { WriteAheadLog.name(segment) + ".jsonl" }
+
+    private init(directory: DataDirectory, segment: Int64, file: consuming Descriptor, length: Int64) {
+        self.directory = directory
+        self.segment = segment
+        self.file = file
+        self.length = length
+    }
+
+    /// Opens the newest segment behind its last whole line; a torn end is kept in quarantine and cut.
+    static func open(_ directory: DataDirectory, reports: inout [String]) throws(SyscallError) -> FactLog {
+        let segment = try segments(directory).last ?? 1
+        let file = try directory.log.openFile(name(segment), .append)
+        try directory.log.synchronize()
+        var length = try file.length()
+        let tail = try file.read(count: Limits.factBytes * 2, at: max(0, length - Int64(Limits.factBytes * 2)))
+        if let last = tail.last, last != UInt8(ascii: "\n") {
+            let torn = Array(tail.reversed().prefix { $0 != UInt8(ascii: "\n") }.reversed())
+            try DataDirectory.replace("log-\(segment)-\(length)-torn", in: directory.quarantine, with: torn)
+            length -= Int64(torn.count)
+            try file.truncate(to: length)
+            try file.synchronize()
+            reports.append("the log ended in a torn line of \(torn.count) bytes; it is kept in quarantine")
+        }
+        return FactLog(directory: directory, segment: segment, file: file, length: length)
+    }
+
+    static func segments(_ directory: DataDirectory) throws(SyscallError) -> [Int64] {
+        try directory.log.names().compactMap { $0.hasSuffix(".jsonl") ? Int64($0.dropLast(6)) : nil }.sorted()
+    }
+
+    /// Appends the facts and makes them durable with one sync. After a failure the log goes on in a new segment with the same facts:
+    /// what the old one holds of them is read first and counts, the repetition is ignored.
+    mutating func append(_ facts: [[UInt8]]) throws(SyscallError) -> [LogPosition] {
+        guard !facts.isEmpty else { return [] }
+        if length >= Limits.logSegmentBytes { try beginSegment() }
+        do {
+            return try write(facts)
+        } catch {
+            try beginSegment()
+            return try write(facts)
+        }
+    }
+
+    private mutating func write(_ facts: [[UInt8]]) throws(SyscallError) -> [LogPosition] {
+        var bytes: [UInt8] = []
+        var positions: [LogPosition] = []
+        for fact in facts {
+            positions.append(
+                LogPosition(segment: segment, offset: length + Int64(bytes.count), length: Int64(fact.count)))
+            bytes += Self.line(fact)
+        }
+        try file.write(bytes)
+        try file.synchronizeData()
+        length += Int64(bytes.count)
+        return positions
+    }
+
+    private mutating func beginSegment() throws(SyscallError) {
+        let next = (try Self.segments(directory).last ?? segment) + 1
+        file = try directory.log.openFile(Self.name(next), .append)
+        try directory.log.synchronize()
+        segment = next
+        length = 0
+    }
+
+    static func line(_ fact: [UInt8]) -> [UInt8] {
+        Array(Hex.string(UInt64(Checksum(fact).value), count: 8).utf8) + [UInt8(ascii: " ")] + fact + [
+            UInt8(ascii: "\n")
+        ]
+    }
+
+    /// The fact's bytes of one line (without its newline), or nil where its checksum is not theirs.
+    static func fact(ofLine line: ArraySlice<UInt8>) -> ArraySlice<UInt8>? {
+        let prefix = Int(LogPosition.prefixBytes)
+        guard line.count > prefix, line[line.startIndex + 8] == UInt8(ascii: " "),
+            let checksum = Hex.word(line.prefix(8)), Checksum(line.dropFirst(prefix)).value == checksum
+        else { return nil }
+        return line.dropFirst(prefix)
+    }
+}
+
+/// Reads the log: single facts by position, or line by line. Used by one thread.
+final class FactLogReader {
+    private let directory: DataDirectory
+    /// Segments that were read from; a store has a handful.
+    private var files: [Int64: SharedFile] = [:]
+
+    init(directory: DataDirectory) { self.directory = directory }
+
+    enum Line {
+        case fact([UInt8], LogPosition)
+        case damaged(segment: Int64, offset: Int64)
+    }
+
+    /// One fact's bytes; nil where the line is damaged.
+    func read(_ position: LogPosition) throws(SyscallError) -> [UInt8]? {
+        let file = try segment(position.segment)
+        let line = try file.descriptor.read(
+            count: Int(LogPosition.prefixBytes + position.length), at: position.offset)
+        return FactLog.fact(ofLine: line[...]).map(Array.init)
+    }
+
+    private func segment(_ number: Int64) throws(SyscallError) -> SharedFile {
+        if let file = files[number] { return file }
+        let file = SharedFile(try directory.log.openFile(FactLog.name(number), .read))
+        files[number] = file
+        return file
+    }
+
+    /// Calls `body` for each line from (segment, offset) on.
+    func forEach(
+        from start: (segment: Int64, offset: Int64), _ body: (Line) throws(StoreError) -> Void
+    ) throws(StoreError) {
+        do {
+            for segment in try FactLog.segments(directory) where segment >= start.segment {
+                try read(segment: segment, from: segment == start.segment ? start.offset : 0, body)
+            }
+        } catch let error as SyscallError {
+            throw DataDirectory.explain(error, path: "\(directory.path)/log")
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("reading the log fails with a system call: \(error)")
+        }
+    }
+
+    private func read(
+        segment: Int64, from offset: Int64, _ body: (Line) throws(StoreError) -> Void
+    ) throws {
+        var lines = FactLines(file: try self.segment(segment), from: offset)
+        while let line = try lines.next() {
+            if let fact = line.fact {
+                try body(
+                    .fact(fact, LogPosition(segment: segment, offset: line.offset, length: Int64(fact.count))))
+            } else {
+                try body(.damaged(segment: segment, offset: line.offset))
+            }
+        }
+    }
+}

@@ -1,0 +1,176 @@
+internal import Model
+internal import Reactor
+
+/// `sessions/<mission>/<session>/`: the chunks under names for people. Derived; what goes wrong here harms nothing and is only logged.
+struct FolderView {
+    let directory: DataDirectory
+    let mode: ViewMode
+
+    /// Mission and other names from outside as one path component: all but letters, digits, `-`, `_`, `.` and space are escaped as `%XX`.
+    static func component(_ name: String) -> String {
+        var text = ""
+        for (position, byte) in name.utf8.enumerated() {
+            let letter = (65...90).contains(byte) || (97...122).contains(byte)
+            let plain = letter || (48...57).contains(byte) || byte == 45 || byte == 95
+            let inside = (byte == 46 || byte == 32) && position > 0
+            text += plain || inside ? String(UnicodeScalar(byte)) : "%" + Hex.string([byte]).uppercased()
+        }
+        guard text.utf8.count > 120 else { return text.isEmpty ? "_" : text }
+        return text.prefix(110) + "~" + Hex.string(UInt64(Checksum(Array(name.utf8)).value), count: 8)
+    }
+
+    /// `chunk_00000.csv`; for a stream other than `data`, `raw/raw_00000.jsonl`.
+    static func chunkName(_ stream: StreamDescription, _ index: Int64) -> (folder: String?, file: String) {
+        let digits = String(index)
+        let number = String(repeating: "0", count: max(0, 5 - digits.count)) + digits
+        let isData = stream.name == .data
+        return (
+            isData ? nil : stream.name.description,
+            "\(isData ? "chunk" : stream.name.description)_\(number).\(stream.format.rawValue)"
+        )
+    }
+
+    static func partialName(_ stream: StreamDescription, _ index: Int64) -> (folder: String?, file: String) {
+        let name = chunkName(stream, index)
+        let dot = name.file.lastIndex(of: ".") ?? name.file.endIndex
+        return (name.folder, "\(name.file[..<dot]).partial\(name.file[dot...])")
+    }
+
+    func path(mission: String, session: SessionID) -> String {
+        "\(directory.path)/sessions/\(Self.component(mission))/\(session)"
+    }
+
+    private func folder(mission: String, session: SessionID) throws(SyscallError) -> Directory {
+        try directory.root.makeDirectory("sessions").makeDirectory(Self.component(mission))
+            .makeDirectory(session.description)
+    }
+
+    func exists(mission: String, session: SessionID) throws(SyscallError) -> Bool {
+        guard try directory.root.kind(of: "sessions") == .directory else { return false }
+        let sessions = try directory.root.openDirectory("sessions")
+        guard try sessions.kind(of: Self.component(mission)) == .directory else { return false }
+        return try sessions.openDirectory(Self.component(mission)).kind(of: session.description) == .directory
+    }
+
+    /// Gives a chunk its name, in place of what had it, and takes away the partial copy of the same slot.
+    func show(
+        _ id: ChunkID, of opening: SessionOpening, session: SessionID, stream: StreamDescription, index: Int64
+    ) throws(SyscallError) {
+        guard mode != .off else { return }
+        let name = Self.chunkName(stream, index)
+        let top = try folder(mission: opening.mission, session: session)
+        if let sub = name.folder {
+            try place(id, in: try top.makeDirectory(sub), as: name.file)
+            try top.makeDirectory(sub).remove(Self.partialName(stream, index).file)
+        } else {
+            try place(id, in: top, as: name.file)
+            try top.remove(Self.partialName(stream, index).file)
+        }
+    }
+
+    private func place(_ id: ChunkID, in folder: borrowing Directory, as name: String) throws(SyscallError) {
+        try folder.remove(name)
+        guard let chunks = try directory.existingChunkFolder(id) else { return }
+        if mode == .link {
+            let temporary = ".\(name).new"
+            try folder.remove(temporary)
+            let source = try chunks.openFile(id.description, .read)
+            let target = try folder.openFile(temporary, .createNew)
+            if reflink(from: source, to: target) {
+                return try folder.rename(temporary, to: folder, as: name)
+            }
+            try folder.remove(temporary)
+            // Another file system, or one without links: a copy serves as well.
+            if hardLink(id, from: chunks, to: folder, as: name) { return }
+        }
+        try copy(try chunks.openFile(id.description, .read), to: folder, as: name, length: nil)
+    }
+
+    private func hardLink(
+        _ id: ChunkID, from chunks: borrowing Directory, to folder: borrowing Directory, as name: String
+    ) -> Bool {
+        do {
+            try chunks.link(id.description, to: folder, as: name)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    private func copy(
+        _ source: borrowing Descriptor, to folder: borrowing Directory, as name: String, length: Int64?
+    ) throws(SyscallError) {
+        let temporary = ".\(name).new"
+        try folder.remove(temporary)
+        let target = try folder.openFile(temporary, .createNew)
+        let total: Int64
+        if let length { total = length } else { total = try source.length() }
+        var done: Int64 = 0
+        while done < total {
+            let piece = try source.read(count: Int(min(1 << 20, total - done)), at: done)
+            if piece.isEmpty { break }
+            try target.write(piece)
+            done += Int64(piece.count)
+        }
+        try folder.rename(temporary, to: folder, as: name)
+    }
+
+    /// A copy of an open chunk up to its last commit; never a link, since the file goes on growing.
+    func showPartial(
+        _ file: SharedFile, length: Int64, of opening: SessionOpening, slot: ChunkSlot
+    ) throws(SyscallError) {
+        guard mode != .off, let stream = opening.streams.first(where: { $0.name == slot.stream }) else { return }
+        let name = Self.partialName(stream, slot.index)
+        let top = try folder(mission: opening.mission, session: slot.session)
+        if let sub = name.folder {
+            try copy(file.descriptor, to: try top.makeDirectory(sub), as: name.file, length: length)
+        } else {
+            try copy(file.descriptor, to: top, as: name.file, length: length)
+        }
+    }
+
+    /// `manifest.json`: what the folder holds and whether it is all.
+    func writeManifest(_ manifest: Manifest, of opening: SessionOpening, session: SessionID) throws(SyscallError) {
+        guard mode != .off else { return }
+        let top = try folder(mission: opening.mission, session: session)
+        try DataDirectory.replace("manifest.json", in: top, with: JSONCoding.encode(manifest))
+    }
+}
+
+/// `manifest.json`.
+struct Manifest: Encodable {
+    struct Chunk: Encodable {
+        let name: String
+        let stream: StreamName
+        let index: Int64
+        let sha256: ChunkID
+        let bytes: Int64
+        let rows: Int64
+        let firstRow: Int64
+        let first: String
+        let last: String
+        let variants: [ChunkID]
+
+        enum CodingKeys: String, CodingKey {
+            case name, stream, index, sha256, bytes, rows, first, last, variants
+            case firstRow = "first_row"
+        }
+    }
+
+    let session: SessionID
+    let author: NodeID
+    let mission: String
+    let startedAt: String
+    let endedAt: String?
+    let endReason: String?
+    /// The session has ended and every chunk of it is here.
+    let complete: Bool
+    let chunks: [Chunk]
+
+    enum CodingKeys: String, CodingKey {
+        case session, author, mission, complete, chunks
+        case startedAt = "started_at"
+        case endedAt = "ended_at"
+        case endReason = "end_reason"
+    }
+}

@@ -1,0 +1,347 @@
+internal import Model
+internal import Reactor
+
+/// The commit lane's owner: the write-ahead log, the open chunks and the sessions of this node. It never touches the index and never
+/// hashes for another.
+actor Journal {
+    private struct Key: Hashable {
+        let session: SessionID
+        let stream: StreamName
+    }
+
+    private let lane: DiskLane
+    private let directory: DataDirectory
+    private let node: NodeID
+    private let log: Log
+    private let now: @Sendable () -> ClockReading
+    private var wal: WriteAheadLog
+    /// The last append or sync failed: the segment is left alone and the next commit begins another.
+    private var walFailed = false
+    private var sessions: [SessionID: SessionState]
+    private var open: [Key: OpenChunk] = [:]
+    private var closing: [ChunkSlot: ClosedChunk]
+    private var pendingSeals: [FactName: WALRecord.Seal]
+    private var wish: RecordingWish?
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    /// Begins where recovery left off; the new segment names all that recovery found, so that the old ones can go.
+    init(
+        lane: DiskLane, directory: DataDirectory, node: NodeID, recovered: RecoveredJournal, wish: RecordingWish?,
+        log: Log, now: @escaping @Sendable () -> ClockReading
+    ) throws(StoreError) {
+        self.lane = lane
+        self.directory = directory
+        self.node = node
+        self.log = log
+        self.now = now
+        self.wish = wish
+        sessions = recovered.sessions
+        closing = Dictionary(uniqueKeysWithValues: recovered.closed.map { ($0.slot, $0) })
+        pendingSeals = recovered.seals
+        do {
+            let records =
+                recovered.closed.map { WALRecord.checkpoint($0.checkpoint) }
+                + recovered.seals.values.map(WALRecord.seal)
+            let last = recovered.segments.last ?? 0
+            wal = try WriteAheadLog.begin(after: last, in: directory.wal, records: records)
+            for number in recovered.segments { try directory.wal.remove(WriteAheadLog.name(number)) }
+            try directory.wal.synchronize()
+        } catch {
+            throw DataDirectory.explain(error, path: directory.path)
+        }
+    }
+
+    // MARK: Sessions
+
+    func begin(_ fact: Fact) throws(StoreError) {
+        guard let id = fact.session else { preconditionFailure("a session fact names its session") }
+        let state = SessionState(fact: fact)
+        try lifting { () throws(SyscallError) in try persist(id, state) }
+        sessions[id] = state
+    }
+
+    /// The session has its `end` in the log: nothing of it stays here.
+    func forget(_ id: SessionID) throws(StoreError) {
+        guard sessions.removeValue(forKey: id) != nil else { return }
+        try lifting { () throws(SyscallError) in
+            let parent = try directory.open.makeDirectory(node.description)
+            let folder = try parent.makeDirectory(id.description)
+            try folder.remove("session.json")
+            _ = try parent.removeDirectory(id.description)
+            try parent.synchronize()
+        }
+    }
+
+    func totals(of id: SessionID) throws(StoreError) -> [StreamName: SessionEnd.Totals] {
+        guard let state = sessions[id] else { throw .unknownSession(id) }
+        return Self.totals(state)
+    }
+
+    private static func totals(_ state: SessionState) -> [StreamName: SessionEnd.Totals] {
+        let streams = state.opening?.streams ?? []
+        return Dictionary(uniqueKeysWithValues: streams.map { ($0.name, state.totals($0.name)) })
+    }
+
+    func openSessions() -> [OpenSession] {
+        sessions.compactMap { id, state in
+            guard let opening = state.opening else { return nil }
+            return OpenSession(
+                id: id, opening: opening, startedAt: state.fact.at, lastActivity: state.lastActivity,
+                stoppedOrderly: state.stopped, totals: Self.totals(state),
+                openChunks: open.filter { $0.key.session == id }.map(\.value.state).sorted { $0.stream < $1.stream })
+        }.sorted { $0.startedAt.boottime < $1.startedAt.boottime }
+    }
+
+    /// Open chunks with their committed length: what the view for people copies.
+    func openChunks() -> [(slot: ChunkSlot, length: Int64, file: SharedFile)] {
+        open.values.filter { $0.length > 0 }.map { ($0.slot, $0.length, $0.file) }
+    }
+
+    func noteOrderlyStop() throws(StoreError) {
+        for (id, var state) in sessions {
+            state.stopped = true
+            state.lastActivity = now()
+            sessions[id] = state
+            try lifting { () throws(SyscallError) in try persist(id, state) }
+        }
+    }
+
+    private func persist(_ id: SessionID, _ state: SessionState) throws(SyscallError) {
+        let folder = try directory.openFolder(author: node, session: id)
+        try DataDirectory.replace("session.json", in: folder, with: JSONCoding.encode(state))
+    }
+
+    // MARK: The wish
+
+    func setWish(_ wish: RecordingWish?) throws(StoreError) {
+        try lifting { () throws(SyscallError) in
+            if let wish {
+                try DataDirectory.replace("recording.json", in: directory.root, with: JSONCoding.encode(wish))
+            } else {
+                try directory.root.remove("recording.json")
+                try directory.root.synchronize()
+            }
+        }
+        self.wish = wish
+    }
+
+    func currentWish() -> RecordingWish? { wish }
+
+    // MARK: Commit
+
+    /// What one commit adds to one chunk.
+    private struct Addition {
+        let chunk: OpenChunk
+        var bytes: [UInt8]
+        var rows: Int64
+        let first: ClockPair
+        var last: ClockPair
+    }
+
+    func commit(_ batches: [RowBatch]) throws(StoreError) -> [OpenChunkState] {
+        var additions: [Key: Addition] = [:]
+        for batch in batches where !batch.bytes.isEmpty { try add(batch, to: &additions) }
+        guard !additions.isEmpty else { return [] }
+        let inOrder = additions.values.sorted { $0.chunk.slot < $1.chunk.slot }
+        do throws(SyscallError) {
+            var records: [WALRecord] = []
+            for addition in inOrder { records.append(.commit(try record(addition))) }
+            try append(records)
+        } catch {
+            throw DataDirectory.explain(error, path: directory.path)
+        }
+        for addition in inOrder { acknowledge(addition) }
+        rollWhereDue()
+        return inOrder.map(\.chunk.state)
+    }
+
+    private func add(_ batch: RowBatch, to additions: inout [Key: Addition]) throws(StoreError) {
+        let key = Key(session: batch.session, stream: batch.stream)
+        if additions[key] != nil {
+            additions[key]?.bytes.append(contentsOf: batch.bytes)
+            additions[key]?.rows += batch.rows
+            additions[key]?.last = batch.last
+            return
+        }
+        let (chunk, preamble) = try openChunk(key, first: batch.first)
+        additions[key] = Addition(
+            chunk: chunk, bytes: chunk.length == 0 ? preamble + batch.bytes : batch.bytes, rows: batch.rows,
+            first: batch.first, last: batch.last)
+    }
+
+    /// The stream's open chunk; its file is created with its first row, durable in its folder.
+    private func openChunk(_ key: Key, first: ClockPair) throws(StoreError) -> (OpenChunk, preamble: [UInt8]) {
+        guard let state = sessions[key.session], let description = state.description(of: key.stream) else {
+            throw .unknownSession(key.session)
+        }
+        if let chunk = open[key] { return (chunk, description.preamble) }
+        let totals = state.totals(key.stream)
+        let slot = ChunkSlot(author: node, session: key.session, stream: key.stream, index: totals.chunks)
+        let chunk = try lifting { () throws(SyscallError) in
+            let folder = try directory.openFolder(author: node, session: key.session)
+            // What is there under this name was never acknowledged: recovery took all that was.
+            try folder.remove(OpenChunk.fileName(slot))
+            let file = try folder.openFile(OpenChunk.fileName(slot), .createNew)
+            try folder.synchronize()
+            return OpenChunk(slot: slot, firstRow: totals.rows, first: first, file: SharedFile(file))
+        }
+        open[key] = chunk
+        return (chunk, description.preamble)
+    }
+
+    /// The record of one addition; bytes too many for the write-ahead log go to the chunk's file first, synced.
+    private func record(_ addition: Addition) throws(SyscallError) -> WALRecord.Commit {
+        let chunk = addition.chunk
+        let isInline = addition.bytes.count <= Limits.inlineCommitBytes
+        if !isInline {
+            try healSuspect(chunk)
+            try chunk.flush()
+            try chunk.file.descriptor.write(addition.bytes, at: chunk.length)
+            try chunk.synchronize()
+        }
+        return WALRecord.Commit(
+            slot: chunk.slot, offset: chunk.length, length: Int64(addition.bytes.count), rows: addition.rows,
+            firstRow: chunk.firstRow, checksum: Checksum(addition.bytes).value, first: addition.first,
+            last: addition.last, inline: isInline ? addition.bytes : nil)
+    }
+
+    /// The bytes are durable; the chunk's file gets them now and is synced at the seal and when the log rolls.
+    private func acknowledge(_ addition: Addition) {
+        let chunk = addition.chunk
+        chunk.committed(
+            addition.bytes, rows: addition.rows, first: addition.first, last: addition.last,
+            inFile: addition.bytes.count > Limits.inlineCommitBytes)
+        sessions[chunk.slot.session]?.lastActivity = now()
+        do {
+            try chunk.flush()
+        } catch {
+            // Nothing is lost: the write-ahead log has them, and the next flush tries again.
+            log.warning("a chunk's file lags behind the write-ahead log", ("reason", error.reason))
+        }
+    }
+
+    // MARK: The write-ahead log
+
+    private func append(_ records: [WALRecord]) throws(SyscallError) {
+        if walFailed { try roll() }
+        do {
+            try wal.append(records)
+        } catch {
+            walFailed = true
+            log.error("the write-ahead log failed; going on in a new segment", ("reason", "\(error)"))
+            try roll()
+            do {
+                try wal.append(records)
+            } catch {
+                walFailed = true
+                throw error
+            }
+        }
+    }
+
+    /// Begins a new segment that needs none before it: every open chunk is synced and named with its length.
+    private func roll() throws(SyscallError) {
+        var records: [WALRecord] = []
+        for chunk in open.values where chunk.length > 0 {
+            try healSuspect(chunk)
+            do {
+                try chunk.synchronize()
+            } catch {
+                // Never retried on the same descriptor: written anew elsewhere.
+                try healSuspect(chunk)
+            }
+            records.append(.checkpoint(chunk.checkpoint))
+        }
+        let sealing = Set(pendingSeals.values.map(\.source))
+        for chunk in closing.values where !sealing.contains(.open(chunk.slot)) {
+            records.append(.checkpoint(chunk.checkpoint))
+        }
+        records += pendingSeals.values.map(WALRecord.seal)
+        let old = wal.segmentNumber
+        let newest = try WriteAheadLog.segments(in: directory.wal).last ?? old
+        wal = try WriteAheadLog.begin(after: max(old, newest), in: directory.wal, records: records)
+        walFailed = false
+        for number in try WriteAheadLog.segments(in: directory.wal) where number < wal.segmentNumber {
+            try directory.wal.remove(WriteAheadLog.name(number))
+        }
+    }
+
+    private func rollWhereDue() {
+        guard wal.length >= Limits.walSegmentBytes else { return }
+        do {
+            try roll()
+        } catch {
+            log.warning("the write-ahead log could not be rolled; it goes on growing", ("reason", "\(error)"))
+        }
+    }
+
+    /// After a failed sync the kernel may call pages clean that never reached the disk: the committed bytes are written to another
+    /// file, checked against their checksum, and the old one is set aside.
+    private func healSuspect(_ chunk: OpenChunk) throws(SyscallError) {
+        guard chunk.isSuspect else { return }
+        let folder = try directory.openFolder(author: node, session: chunk.slot.session)
+        let aside = "\(chunk.slot.session).\(chunk.fileName).failed"
+        let temporary = "\(chunk.fileName).anew"
+        try folder.remove(temporary)
+        try chunk.flush()
+        let bytes = try chunk.file.descriptor.read(count: Int(chunk.length), at: 0)
+        guard Checksum(bytes).value == chunk.checksum.value else { throw SyscallError("pread", code: 5) }
+        let file = try folder.openFile(temporary, .createNew)
+        try file.write(bytes, at: 0)
+        try file.synchronize()
+        try folder.rename(chunk.fileName, to: directory.quarantine, as: aside)
+        try folder.rename(temporary, to: folder, as: chunk.fileName)
+        try folder.synchronize()
+        chunk.move(to: SharedFile(file))
+        log.error("a chunk was written anew after its sync failed", ("session", chunk.slot.session), ("file", aside))
+    }
+
+    // MARK: Sealing
+
+    /// Closes the open chunks of one stream or of all; answers them, and any whose seal has failed before.
+    func close(_ session: SessionID, _ stream: StreamName?) throws(StoreError) -> [ClosedChunk] {
+        guard sessions[session] != nil else { throw .unknownSession(session) }
+        for (key, chunk) in open where key.session == session && (stream == nil || key.stream == stream) {
+            try lifting { () throws(SyscallError) in
+                if chunk.length == 0 {
+                    // Its first commit never succeeded.
+                    try directory.openFolder(author: node, session: session).remove(chunk.fileName)
+                } else {
+                    try healSuspect(chunk)
+                    try chunk.flush()
+                }
+            }
+            open[key] = nil
+            guard chunk.length > 0 else { continue }
+            let closed = chunk.close()
+            closing[closed.slot] = closed
+            sessions[session]?.count(closed.slot, rows: closed.rows, bytes: closed.bytes)
+        }
+        return closing.values.filter { $0.slot.session == session && (stream == nil || $0.slot.stream == stream) }
+            .sorted { $0.slot < $1.slot }
+    }
+
+    /// Step 2 of a seal: from here on a crash cannot lose the fact.
+    func appendSeals(_ seals: [FactName: WALRecord.Seal]) throws(StoreError) {
+        let new = seals.filter { pendingSeals[$0.key] == nil }
+        guard !new.isEmpty else { return }
+        try lifting { () throws(SyscallError) in try append(new.values.map(WALRecord.seal)) }
+        pendingSeals.merge(new) { first, _ in first }
+    }
+
+    /// The facts are in the log: the write-ahead log need not remember the chunks any more.
+    func sealed(_ facts: [FactName], slots: [ChunkSlot]) throws(StoreError) {
+        for fact in facts { pendingSeals[fact] = nil }
+        for slot in slots { closing[slot] = nil }
+        for session in Set(slots.map(\.session)) {
+            guard let state = sessions[session] else { continue }
+            try lifting { () throws(SyscallError) in try persist(session, state) }
+        }
+        rollWhereDue()
+    }
+
+    private func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {
+        do { return try body() } catch { throw DataDirectory.explain(error, path: directory.path) }
+    }
+}

@@ -1,0 +1,115 @@
+internal import Model
+internal import Reactor
+
+/// A descriptor that more than one actor may need, closed with its last user.
+final class SharedFile: Sendable {
+    let descriptor: Descriptor
+    init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+}
+
+/// A chunk being written. `length` is what is durable by the write-ahead log; the file may lag behind it until it is flushed.
+final class OpenChunk {
+    let slot: ChunkSlot
+    let firstRow: Int64
+    private(set) var length: Int64 = 0
+    private(set) var rows: Int64 = 0
+    private(set) var first: ClockPair
+    private(set) var last: ClockPair
+    private(set) var checksum = Checksum()
+    private(set) var file: SharedFile
+    private let digester = ChunkDigester()
+    /// Committed bytes that the file has not taken yet: the disk refused them.
+    private var unwritten: [(offset: Int64, bytes: [UInt8])] = []
+    /// A sync of the file failed: what it holds is not to be relied on until it was written anew elsewhere.
+    private(set) var isSuspect = false
+
+    init(slot: ChunkSlot, firstRow: Int64, first: ClockPair, file: SharedFile) {
+        self.slot = slot
+        self.firstRow = firstRow
+        self.first = first
+        last = first
+        self.file = file
+    }
+
+    static func fileName(_ slot: ChunkSlot) -> String { "\(slot.stream).\(slot.index)" }
+    var fileName: String { Self.fileName(slot) }
+
+    var state: OpenChunkState {
+        OpenChunkState(stream: slot.stream, index: slot.index, bytes: length, rows: rows, first: first)
+    }
+
+    var checkpoint: WALRecord.Checkpoint {
+        WALRecord.Checkpoint(
+            slot: slot, length: length, rows: rows, firstRow: firstRow, checksum: checksum.value, first: first,
+            last: last)
+    }
+
+    /// Takes bytes that are durable in the write-ahead log (`inFile` where the file has them already).
+    func committed(_ bytes: [UInt8], rows: Int64, first: ClockPair, last: ClockPair, inFile: Bool) {
+        if length == 0 { self.first = first }
+        if !inFile { unwritten.append((length, bytes)) }
+        checksum.update(bytes[...])
+        digester.update(bytes[...])
+        length += Int64(bytes.count)
+        self.rows += rows
+        self.last = last
+    }
+
+    /// Writes what the file lacks; not synced.
+    func flush() throws(SyscallError) {
+        while let next = unwritten.first {
+            try file.descriptor.write(next.bytes, at: next.offset)
+            unwritten.removeFirst()
+        }
+    }
+
+    /// Makes all committed bytes durable in the file itself.
+    func synchronize() throws(SyscallError) {
+        try flush()
+        do {
+            try file.descriptor.synchronizeData()
+        } catch {
+            isSuspect = true
+            throw error
+        }
+    }
+
+    /// Goes on in another file, which holds the committed bytes already.
+    func move(to file: SharedFile) {
+        self.file = file
+        unwritten = []
+        isSuspect = false
+    }
+
+    /// Ends the writing; what the file lacked was flushed before.
+    func close() -> ClosedChunk {
+        ClosedChunk(
+            slot: slot, id: digester.finish(), file: file, bytes: length, rows: rows, firstRow: firstRow, first: first,
+            last: last, checksum: checksum.value)
+    }
+}
+
+/// A chunk that takes no more rows and waits for its seal.
+struct ClosedChunk: Sendable {
+    let slot: ChunkSlot
+    let id: ChunkID
+    let file: SharedFile
+    let bytes: Int64
+    let rows: Int64
+    let firstRow: Int64
+    let first: ClockPair
+    let last: ClockPair
+    let checksum: UInt32
+
+    var checkpoint: WALRecord.Checkpoint {
+        WALRecord.Checkpoint(
+            slot: slot, length: bytes, rows: rows, firstRow: firstRow, checksum: checksum, first: first, last: last)
+    }
+
+    var body: Fact.Body {
+        .chunk(
+            ChunkFact(
+                stream: slot.stream, index: slot.index, sha256: id, bytes: bytes, rows: rows, firstRow: firstRow,
+                first: first, last: last))
+    }
+}

@@ -1,0 +1,24 @@
+package import Model
+
+/// Whether this node records, as a person or a setting wished: set by a start, cleared by a stop, nothing else.
+package struct RecordingWish: Hashable, Sendable, Codable {
+    package var mission: String
+    /// Somebody pressed a button; an automatic recording gives way to it.
+    package var explicit: Bool
+    package var recordingID: UniqueID?
+    package var metadata: [String: JSONValue]
+
+    package init(
+        mission: String, explicit: Bool, recordingID: UniqueID? = nil, metadata: [String: JSONValue] = [:]
+    ) {
+        self.mission = mission
+        self.explicit = explicit
+        self.recordingID = recordingID
+        self.metadata = metadata
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case mission, explicit, metadata
+        case recordingID = "recording_id"
+    }
+}

@@ -1,0 +1,44 @@
+internal import Model
+
+/// `session.json`: what recording needs to go on without the index or the log.
+struct SessionState: Hashable, Codable {
+    /// The session fact.
+    let fact: Fact
+    /// Per stream: chunks closed so far (the next index), their rows and bytes.
+    var streams: [String: SessionEnd.Totals]
+    var lastActivity: ClockReading
+    /// The node was told to end; it did not die.
+    var stopped: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case fact, streams, stopped
+        case lastActivity = "last_activity"
+    }
+
+    init(fact: Fact) {
+        self.fact = fact
+        streams = [:]
+        lastActivity = fact.at
+        stopped = false
+    }
+
+    var opening: SessionOpening? {
+        if case .session(let opening) = fact.body { opening } else { nil }
+    }
+
+    func totals(_ stream: StreamName) -> SessionEnd.Totals { streams[stream.description] ?? SessionEnd.Totals() }
+
+    func description(of stream: StreamName) -> StreamDescription? {
+        opening?.streams.first { $0.name == stream }
+    }
+
+    /// Counts a closed chunk, once: a chunk below the next index was counted before.
+    mutating func count(_ slot: ChunkSlot, rows: Int64, bytes: Int64) {
+        var totals = totals(slot.stream)
+        guard slot.index >= totals.chunks else { return }
+        totals.chunks = slot.index + 1
+        totals.rows += rows
+        totals.bytes += bytes
+        streams[slot.stream.description] = totals
+    }
+}

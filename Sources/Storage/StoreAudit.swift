@@ -1,0 +1,196 @@
+internal import Model
+package import Reactor
+
+/// Reads a whole data directory and compares everything in it with everything else. Changes nothing and needs no lock, so it may run
+/// beside a node.
+package actor StoreAudit {
+    package struct Finding: Hashable, Sendable {
+        package enum Kind: String, Sendable, CaseIterable {
+            /// A chunk's bytes do not have its digest.
+            case damagedChunk = "damaged_chunk"
+            /// A chunk fact of the log without its file.
+            case missingChunk = "missing_chunk"
+            case wrongLength = "wrong_length"
+            /// A file under `chunks/` that no fact names: kept, adopted when its fact arrives.
+            case chunkWithoutFact = "chunk_without_fact"
+            case strangeFile = "strange_file"
+            case damagedLine = "damaged_line"
+            /// The index does not say what the log says.
+            case staleIndex = "stale_index"
+            case inQuarantine = "in_quarantine"
+        }
+        package let kind: Kind
+        package let subject: String
+        package let detail: String
+
+        /// What may stand in a sound directory.
+        package var isHarmless: Bool { kind == .chunkWithoutFact || kind == .inQuarantine }
+    }
+
+    package struct Report: Hashable, Sendable {
+        package var chunks: Int64 = 0
+        package var bytes: Int64 = 0
+        package var facts: Int64 = 0
+        package var sessions: Int64 = 0
+        package var findings: [Finding] = []
+        package var isSound: Bool { findings.allSatisfy(\.isHarmless) }
+    }
+
+    package struct Progress: Hashable, Sendable {
+        package let doneBytes: Int64
+        package let totalBytes: Int64
+    }
+
+    private let lane: DiskLane
+    private let path: String
+    private let progress: @Sendable (Progress) -> Void
+    private var report = Report()
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    package init(
+        of path: String, on lane: DiskLane, progress: @escaping @Sendable (Progress) -> Void = { _ in }
+    ) {
+        self.lane = lane
+        self.path = path
+        self.progress = progress
+    }
+
+    package func run() throws(StoreError) -> Report {
+        do {
+            let root = try Directory.open(path)
+            guard try root.kind(of: "lock") == .file else {
+                throw StoreError.notWritable(path: path, reason: "it is no data directory of qnode")
+            }
+            let files = try listChunks(root)
+            let claims = try readLog(root)
+            try readChunks(root, files, claims)
+            try checkIndex(root)
+            for name in try names(in: "quarantine", of: root) {
+                add(.inQuarantine, name, "set aside earlier; delete it when it is of no more use")
+            }
+            return report
+        } catch let error as SyscallError {
+            throw error.isNotFound
+                ? .notWritable(path: path, reason: "it is no data directory of qnode")
+                : DataDirectory.explain(error, path: path)
+        } catch let error as StoreError {
+            throw error
+        } catch {
+            preconditionFailure("an audit fails with a system call: \(error)")
+        }
+    }
+
+    private func add(_ kind: Finding.Kind, _ subject: String, _ detail: String) {
+        report.findings.append(Finding(kind: kind, subject: subject, detail: detail))
+    }
+
+    private func names(in folder: String, of root: borrowing Directory) throws -> [String] {
+        guard try root.kind(of: folder) == .directory else { return [] }
+        return try root.openDirectory(folder).names()
+    }
+
+    // MARK: Chunks
+
+    /// Chunk files with their lengths. Listed before the log is read: what is there now has its fact by then.
+    private func listChunks(_ root: borrowing Directory) throws -> [ChunkID: Int64] {
+        var files: [ChunkID: Int64] = [:]
+        guard try root.kind(of: "chunks") == .directory else { return files }
+        let chunks = try root.openDirectory("chunks")
+        for prefix in try chunks.names() {
+            guard try chunks.kind(of: prefix) == .directory else {
+                add(.strangeFile, "chunks/\(prefix)", "it is no folder of chunks")
+                continue
+            }
+            let folder = try chunks.openDirectory(prefix)
+            for name in try folder.names() {
+                guard let id = ChunkID(name), name.hasPrefix(prefix), let length = try folder.length(of: name) else {
+                    add(.strangeFile, "chunks/\(prefix)/\(name)", "its name is no digest of this folder")
+                    continue
+                }
+                files[id] = length
+            }
+        }
+        return files
+    }
+
+    private func readChunks(
+        _ root: borrowing Directory, _ files: [ChunkID: Int64], _ claims: [ChunkID: Int64]
+    ) throws {
+        let total = files.values.reduce(0, +)
+        for (id, bytes) in claims where files[id] == nil {
+            let prefix = String(id.description.prefix(2))
+            let chunks = try root.openDirectory("chunks")
+            let isThere =
+                try chunks.kind(of: prefix) == .directory
+                && (try chunks.openDirectory(prefix).kind(of: id.description)) == .file
+            if !isThere { add(.missingChunk, id.description, "the log says it is held; \(bytes) bytes are gone") }
+        }
+        for (id, length) in files.sorted(by: { $0.key < $1.key }) {
+            let file = try root.openDirectory("chunks").openDirectory(String(id.description.prefix(2)))
+                .openFile(id.description, .read)
+            let found = try digest(of: file, total: total)
+            report.chunks += 1
+            if found != id { add(.damagedChunk, id.description, "its bytes have the digest \(found)") }
+            if let claimed = claims[id] {
+                if claimed != length { add(.wrongLength, id.description, "\(length) bytes, its fact says \(claimed)") }
+            } else {
+                add(.chunkWithoutFact, id.description, "it is adopted when its fact arrives")
+            }
+        }
+    }
+
+    private func digest(of file: borrowing Descriptor, total: Int64) throws -> ChunkID {
+        let digester = ChunkDigester()
+        var offset: Int64 = 0
+        while true {
+            let piece = try file.read(count: 1 << 20, at: offset)
+            if piece.isEmpty { return digester.finish() }
+            digester.update(piece[...])
+            offset += Int64(piece.count)
+            report.bytes += Int64(piece.count)
+            progress(Progress(doneBytes: report.bytes, totalBytes: total))
+        }
+    }
+
+    // MARK: Log and index
+
+    /// The chunks that the log says are held, with their lengths.
+    private func readLog(_ root: borrowing Directory) throws -> [ChunkID: Int64] {
+        var claims: [ChunkID: Int64] = [:]
+        var names = Holdings()
+        guard try root.kind(of: "log") == .directory else { return claims }
+        let folder = try root.openDirectory("log")
+        let segments = try folder.names().filter { $0.hasSuffix(".jsonl") }
+        for name in segments {
+            let file = SharedFile(try folder.openFile(name, .read))
+            var lines = FactLines(file: file)
+            while let line = try lines.next() {
+                let isLast = name == segments.last && line.isUnfinished
+                guard let bytes = line.fact, let recorded = RecordedFact(parsing: bytes) else {
+                    // The last line of a running node may be half written.
+                    if !isLast { add(.damagedLine, "log/\(name)", "the line at byte \(line.offset) is damaged") }
+                    continue
+                }
+                guard !names.contains(recorded.fact.name) else { continue }
+                names.insert(recorded.fact.name)
+                report.facts += 1
+                if case .chunk(let chunk) = recorded.fact.body { claims[chunk.sha256] = chunk.bytes }
+                if case .session = recorded.fact.body { report.sessions += 1 }
+            }
+        }
+        return claims
+    }
+
+    private func checkIndex(_ root: borrowing Directory) throws {
+        guard try root.kind(of: Index.fileName) == .file else { return }
+        do throws(SQLite.Failure) {
+            let covered = try SQLite(path: "\(path)/\(Index.fileName)").integer("SELECT COUNT(*) FROM facts") ?? 0
+            if covered > report.facts {
+                add(.staleIndex, Index.fileName, "it has \(covered) facts, the log has \(report.facts)")
+            }
+        } catch {
+            add(.staleIndex, Index.fileName, error.message)
+        }
+    }
+}

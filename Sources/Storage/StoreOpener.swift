@@ -1,0 +1,59 @@
+internal import Model
+internal import Reactor
+
+/// Opens a data directory on the admit lane: everything of it that blocks.
+actor StoreOpener {
+    private let lane: DiskLane
+    private let path: String
+    private let node: NodeID
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    init(lane: DiskLane, path: String, node: NodeID) {
+        self.lane = lane
+        self.path = path
+        self.node = node
+    }
+
+    struct Opened {
+        let directory: DataDirectory
+        let journal: RecoveredJournal
+        let wish: RecordingWish?
+        let reports: [String]
+    }
+
+    func open() throws(StoreError) -> Opened {
+        let directory = try DataDirectory(path)
+        do throws(SyscallError) {
+            var recovery = JournalRecovery(directory: directory, node: node)
+            let journal = try recovery.run()
+            var reports = journal.reports
+            let wish = try Self.wish(in: directory, reports: &reports)
+            return Opened(directory: directory, journal: journal, wish: wish, reports: reports)
+        } catch {
+            throw DataDirectory.explain(error, path: path)
+        }
+    }
+
+    private static func wish(
+        in directory: DataDirectory, reports: inout [String]
+    ) throws(SyscallError) -> RecordingWish? {
+        guard let bytes = try DataDirectory.contents(of: "recording.json", in: directory.root, limit: Limits.factBytes)
+        else { return nil }
+        do {
+            return try JSONCoding.decode(RecordingWish.self, from: bytes)
+        } catch {
+            reports.append("recording.json is damaged; whether to record is decided by the settings")
+            return nil
+        }
+    }
+
+    /// Opens the log and the index.
+    func openCatalogue(
+        _ directory: DataDirectory, incarnation: Incarnation, journal: Journal, view: ViewMode, bell: Bell, log: Log
+    ) throws(StoreError) -> Catalogue {
+        try Catalogue(
+            lane: lane, directory: directory, node: node, incarnation: incarnation, journal: journal, view: view,
+            bell: bell, log: log)
+    }
+}

@@ -1,0 +1,170 @@
+import Glibc
+import Model
+import Reactor
+
+struct ChildError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A process of the test's own: its standard input ends with the test, its lines come out of `lines`. Lives on its loop.
+actor Child {
+    private let loop: EventLoop
+    let name: String
+    private var pid: pid_t = 0
+    private var input: Int32 = -1
+    private var output: Int32 = -1
+    private var watch: DescriptorWatch?
+    private var partial: [UInt8] = []
+    private(set) var lines: [String] = []
+    private var isOver = false
+    private var waiters: [CheckedContinuation<Void, Never>] = []
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    init(loop: EventLoop, name: String) {
+        self.loop = loop
+        self.name = name
+    }
+
+    static func start(
+        on loop: EventLoop, _ name: String, _ command: [String], environment: [String: String] = [:]
+    ) async throws -> Child {
+        let child = Child(loop: loop, name: name)
+        try await child.spawn(command, environment: environment)
+        return child
+    }
+
+    private func spawn(_ command: [String], environment: [String: String]) throws {
+        let inPipe = try Self.pipe()
+        let outPipe = try Self.pipe()
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_adddup2(&actions, inPipe.0, 0)
+        posix_spawn_file_actions_adddup2(&actions, outPipe.1, 1)
+        // The test's own process may have signals blocked, and a daemon that cannot be told to end never does.
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var none = sigset_t()
+        sigemptyset(&none)
+        var usual = sigset_t()
+        sigemptyset(&usual)
+        for number in [SIGTERM, SIGINT, SIGPIPE] { sigaddset(&usual, number) }
+        posix_spawnattr_setsigmask(&attributes, &none)
+        posix_spawnattr_setsigdefault(&attributes, &usual)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF))
+        var variables = environment
+        for name in ["PATH", "HOME", "TMPDIR", "LD_LIBRARY_PATH", "PROBE_LOG"] where variables[name] == nil {
+            if let value = getenv(name) { variables[name] = String(cString: value) }
+        }
+        var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        var settings: [UnsafeMutablePointer<CChar>?] = variables.map { strdup("\($0.key)=\($0.value)") } + [nil]
+        defer { for text in arguments + settings { free(text) } }
+        let code = posix_spawnp(&pid, command[0], &actions, &attributes, &arguments, &settings)
+        close(inPipe.0)
+        close(outPipe.1)
+        guard code == 0 else {
+            close(inPipe.1)
+            close(outPipe.0)
+            throw ChildError(description: "\(command[0]): \(String(cString: strerror(code)))")
+        }
+        input = inPipe.1
+        output = outPipe.0
+        _ = fcntl(output, F_SETFL, O_NONBLOCK)
+        watch = DescriptorWatch(on: loop, descriptor: output, for: .read) { [weak self] in
+            self?.assumeIsolated { $0.read() }
+        }
+        watch?.resume()
+    }
+
+    /// A socket pair, since that is closed in other children from its first moment.
+    private static func pipe() throws -> (Int32, Int32) {
+        var ends: [Int32] = [0, 0]
+        let type = Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        guard socketpair(AF_UNIX, type, 0, &ends) == 0 else { throw ChildError(description: "socketpair") }
+        return (ends[0], ends[1])
+    }
+
+    private func read() {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        while true {
+            let count = Glibc.read(output, &buffer, buffer.count)
+            if count > 0 {
+                partial += buffer[..<count]
+                continue
+            }
+            if count == 0 {
+                isOver = true
+                watch = nil
+            }
+            break
+        }
+        while let end = partial.firstIndex(of: UInt8(ascii: "\n")) {
+            lines.append(String(decoding: partial[..<end], as: UTF8.self))
+            partial.removeSubrange(...end)
+        }
+        ring()
+    }
+
+    private func ring() {
+        let waiters = waiters
+        self.waiters = []
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Waits until `found` makes something of the lines.
+    func wait<Found: Sendable>(
+        _ what: String, within limit: Duration = .seconds(15), _ found: @Sendable ([String]) throws -> Found?
+    ) async throws -> Found {
+        let deadline = SystemClock.monotonic().advanced(by: limit)
+        let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.ring() } }
+        timer.set(after: limit)
+        defer { timer.cancel() }
+        while true {
+            if let result = try found(lines) { return result }
+            guard !isOver else { throw ChildError(description: "\(name) ended before: \(what)\n\(last)") }
+            guard SystemClock.monotonic() < deadline else {
+                throw ChildError(description: "\(name), after \(limit), not: \(what)\n\(last)")
+            }
+            await withCheckedContinuation { waiters.append($0) }
+        }
+    }
+
+    private var last: String { lines.suffix(5).joined(separator: "\n") }
+
+    /// Ends its input, waits for its end, and gives its exit status.
+    @discardableResult
+    func stop() async throws -> Int32 {
+        if input >= 0 { close(input) }
+        input = -1
+        return try await ended()
+    }
+
+    func signal(_ number: Int32) { if pid > 0 { kill(pid, number) } }
+
+    @discardableResult
+    func kill9() async throws -> Int32 {
+        signal(SIGKILL)
+        return try await ended()
+    }
+
+    private func ended() async throws -> Int32 {
+        guard pid > 0 else { return 0 }
+        let deadline = SystemClock.monotonic().advanced(by: .seconds(10))
+        let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.ring() } }
+        timer.set(after: .seconds(10))
+        while !isOver, SystemClock.monotonic() < deadline { await withCheckedContinuation { waiters.append($0) } }
+        timer.cancel()
+        if !isOver { kill(pid, SIGKILL) }
+        watch = nil
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
+        pid = 0
+        close(output)
+        if input >= 0 { close(input) }
+        input = -1
+        guard isOver else { throw ChildError(description: "\(name) had to be killed\n\(last)") }
+        return status
+    }
+}
