@@ -25,10 +25,6 @@ package enum Limits {
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
     package static let chunkBytes: Int64 = 1 << 30
-    /// A row beyond this is no row but a stream without newlines; it is cut with a gap.
-    package static let rowBytes = 1 << 20
-    /// Kept free for the facts that tell of a full disk.
-    package static let reserveBytes: Int64 = 8 << 20
     /// Streams of one session; a session fact lists them all.
     package static let streamsPerSession = 64
 
