@@ -141,7 +141,12 @@ struct Answer: Sendable, CustomTestStringConvertible {
     @Test("nobody there is unreachable; a name that leads nowhere is unresolved")
     func unreachable() async throws {
         let faults = FaultTally()
-        let free = try Listener.tcp(#require(Endpoint("127.0.0.1:0"))).endpoint
+        // Bound, so that nobody else gets the port, and not listening.
+        let bound = try SocketCalls.open(family: AF_INET)
+        let raw = bound.raw
+        let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
+        #expect(address.withSockaddr { bind(raw, $0, $1) } == 0)
+        let free = SocketAddress(filledBy: { getsockname(raw, $0, $1) })?.endpoint
         await #expect(throws: HTTPClientError.unreachable(SyscallError("connect", code: ECONNREFUSED))) {
             _ = try await HTTPConnection.open(to: #require(free), on: testLoop, settings: Self.settings(faults))
         }

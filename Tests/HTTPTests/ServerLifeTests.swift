@@ -54,8 +54,8 @@ import Testing
             let peer = try await RawPeer.connect(endpoint)
             try await peer.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
             await peer.halfClose()
-            let answer = try await peer.readToEnd()
-            #expect(answer.hasSuffix("\r\n0\r\n\r\n"))
+            let answer = try await peer.readBytesToEnd()
+            #expect(answer.count > 3_000_000 && answer.suffix(7) == Array("\r\n0\r\n\r\n".utf8)[...])
             await peer.close()
         }
     }
