@@ -3,8 +3,8 @@ internal import Model
 internal import Reactor
 internal import Synchronization
 
-/// One name on its way to addresses. The resolver may block for minutes, so it has a thread of its own, which is left alone when time
-/// is up.
+/// One name on its way to addresses. The resolver may block for minutes, so it has a thread of its own, which is left
+/// alone when time is up.
 actor HostLookup {
     private enum State {
         case idle

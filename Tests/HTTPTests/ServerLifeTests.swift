@@ -165,6 +165,15 @@ import Testing
         await #expect(throws: (any Error).self) { _ = try await RawPeer.connect(endpoint) }
     }
 
+    @Test("a server that is stopped before it runs does not run")
+    func stoppedBefore() async throws {
+        let server = HTTPServer(on: testLoop) { _ in .text("x") }
+        let endpoint = try await server.listen(on: #require(Endpoint("127.0.0.1:0")))
+        await server.stop(within: .seconds(10))
+        await server.run()
+        await #expect(throws: (any Error).self) { _ = try await RawPeer.connect(endpoint) }
+    }
+
     @Test("a hundred clients at once are each answered")
     func parallel() async throws {
         var settings = HTTPServer.Settings()
