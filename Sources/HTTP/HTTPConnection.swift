@@ -42,6 +42,8 @@ package actor HTTPConnection {
     private var state = State.idle
     /// Counts exchanges, so that a body that was kept too long cannot read another's bytes.
     private var exchange: Int64 = 0
+    /// The last exchange whose body was read to its end.
+    private var completed: Int64 = 0
     private var input: [UInt8] = []
     private var offset = 0
 
@@ -163,7 +165,7 @@ extension HTTPConnection {
                     declared: head.contentLength, time: request.bodyTime ?? settings.bodyTime,
                     keepsAlive: head.keepsAlive && !head.endsWithConnection))
             let hasBody = head.isChunked || (head.contentLength ?? 0) > 0 || head.endsWithConnection
-            if !hasBody || parser.expectsNoBody || head.status == 204 || head.status == 304 { _ = try takePiece() }
+            if !hasBody || parser.expectsNoBody { _ = try takePiece() }
             return HTTPClientResponse(
                 status: HTTPStatus(code: head.status), headers: head.headers,
                 body: HTTPClientBody(connection: self, exchange: exchange), sentRaw: sentRaw, receivedRaw: receivedRaw)
@@ -199,7 +201,7 @@ extension HTTPConnection {
 
     /// The next piece of that exchange's body; nil at its end.
     func nextPiece(of wanted: Int64) async throws(HTTPClientError) -> [UInt8]? {
-        guard wanted == exchange else { return nil }
+        guard wanted == exchange, wanted > completed else { return nil }
         return try await settled { () async throws(HTTPClientError) in try await self.readPiece() }
     }
 
@@ -207,7 +209,8 @@ extension HTTPConnection {
         while true {
             let body: Body
             switch state {
-            case .idle, .waiting: return nil
+            case _ where completed == exchange: return nil
+            case .idle, .waiting: preconditionFailure("an exchange that is not complete has a body")
             case .closed(let error): throw error
             case .body(let current): body = current
             }
@@ -255,8 +258,12 @@ extension HTTPConnection {
     private func complete(_ body: Body) {
         if offset < input.count {
             end(.surplus)
-        } else if body.keepsAlive {
+            return
+        }
+        completed = exchange
+        if body.keepsAlive {
             state = .idle
+            channel.assumeIsolated { $0.resumeReading() }
         } else {
             // What was promised is there: no fault, and nothing more to come.
             close(with: .closedBeforeResponse)

@@ -224,11 +224,7 @@ extension ServerConnection {
     private func answer(_ request: HTTPRequest, _ head: MessageHead) async -> Bool {
         await channel.beginExchange()
         return await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                let goesOn = await self.serve(request, head)
-                await self.channel.endExchange(.done)
-                return goesOn
-            }
+            group.addTask { await self.serveExchange(request, head) }
             switch await channel.exchangeEnd() {
             case .done: break
             case .gone:
@@ -240,6 +236,12 @@ extension ServerConnection {
         }
     }
 
+    private func serveExchange(_ request: HTTPRequest, _ head: MessageHead) async -> Bool {
+        let goesOn = await serve(request, head)
+        await channel.endExchange(.done)
+        return goesOn
+    }
+
     private func serve(_ request: HTTPRequest, _ head: MessageHead) async -> Bool {
         let response = await handler(request)
         let keepsAlive = head.keepsAlive && !isDraining && !response.headers.lists("close", in: "Connection")
@@ -247,7 +249,8 @@ extension ServerConnection {
         do {
             try await send(writer)
             try await channel.drained(below: settings.sendQueueBytes)
-            guard writer.keepsAlive else {
+            // The server may have begun to stop while this was sent.
+            guard writer.keepsAlive, !isDraining else {
                 try await channel.finish(by: SystemClock.monotonic().advanced(by: Limits.lingerTime))
                 return false
             }

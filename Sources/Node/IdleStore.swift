@@ -16,7 +16,7 @@ enum IdleStore {
             data, node: identity.node, incarnation: .random(), lanes: lanes, log: Log(source: "qnode", level: .warning))
         let result: Result<Value, any Error>
         do { result = .success(try await body(store)) } catch { result = .failure(error) }
-        try await store.close()
+        try await store.close(endsRecording: false)
         return try result.get()
     }
 

@@ -28,7 +28,7 @@ package final class Store: Sendable {
     package let path: String
     private let directory: DataDirectory
     private let journal: Journal
-    private let catalogue: Catalogue
+    let catalogue: Catalogue
     private let bell: Bell
     private let log: Log
     private let now: @Sendable () -> ClockReading
@@ -92,12 +92,24 @@ package final class Store: Sendable {
         for session in await journal.openSessions() {
             if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
         }
+        try await endAbandoned()
     }
 
-    /// Flushes the view, notes the orderly stop in every open session, and ends all bells. The lock goes with the last reference.
-    package func close() async throws(StoreError) {
+    /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a log that came back from
+    /// a peer. Nothing will be added to them.
+    private func endAbandoned() async throws(StoreError) {
+        let known = Set(await journal.openSessions().map(\.id))
+        for summary in try await catalogue.unended(of: node) where !known.contains(summary.id) {
+            let totals = Dictionary(uniqueKeysWithValues: summary.held.map { ($0.key.description, $0.value) })
+            try await record(.end(SessionEnd(reason: SessionEnd.Reason.interrupted, streams: totals)), in: summary.id)
+        }
+    }
+
+    /// Seals what is open, flushes the view, and ends all bells. The lock goes with the last reference. `endsRecording`: the node that records
+    /// is told to end, which is noted in every open session; a verb that only looked leaves them as they are.
+    package func close(endsRecording: Bool = true) async throws(StoreError) {
         for session in await journal.openSessions() { _ = try await seal(session.id) }
-        try await journal.noteOrderlyStop()
+        if endsRecording { try await journal.noteOrderlyStop() }
         await refreshView()
         await catalogue.close()
         bell.finish()

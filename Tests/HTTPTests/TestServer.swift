@@ -81,3 +81,55 @@ extension String {
 
 /// Bytes that differ from place to place, so that a shift or a hole shows.
 func patterned(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) } }
+
+extension RawPeer {
+    static func connect(unix path: String) async throws -> RawPeer {
+        let address = try #require(SocketAddress(unixPath: path))
+        return RawPeer(
+            channel: try await Channel.connect(
+                to: address, on: testLoop, by: SystemClock.monotonic().advanced(by: .seconds(10)), receiveBuffer: nil,
+                timing: Channel.Timing()))
+    }
+}
+
+/// Rung once, waited for once.
+struct Bell: Sendable {
+    private let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    init() { (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1)) }
+
+    func ring() { continuation.yield() }
+    func wait() async {
+        for await _ in stream { return }
+    }
+}
+
+/// Tells when the last closure that holds it has gone.
+final class Guardian: Sendable {
+    private let gone: @Sendable () -> Void
+    init(_ gone: @escaping @Sendable () -> Void) { self.gone = gone }
+    deinit { gone() }
+}
+
+/// A folder of the test's own, removed with what is in it.
+func withTemporaryFolder(_ body: (String) async throws -> Void) async throws {
+    var template = Array(((getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp") + "/http-XXXXXX").utf8CString)
+    let path = try #require(mkdtemp(&template).map { String(cString: $0) })
+    let outcome: Result<Void, any Error>
+    do { outcome = .success(try await body(path)) } catch { outcome = .failure(error) }
+    try removeFolder(path)
+    try outcome.get()
+}
+
+private func removeFolder(_ path: String) throws {
+    let folder = try Directory.open(path)
+    for name in try folder.names() {
+        if try folder.kind(of: name) == .directory {
+            try removeFolder("\(path)/\(name)")
+        } else {
+            try folder.remove(name)
+        }
+    }
+    rmdir(path)
+}
