@@ -68,6 +68,7 @@ let package = Package(
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
         .testTarget(name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
+        .testTarget(name: "HTTPTests", dependencies: ["Model", "Reactor", "HTTP"], swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Model", "Reactor", "Storage", "Recording"], swiftSettings: strict),
         .testTarget(

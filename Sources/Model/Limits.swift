@@ -73,6 +73,28 @@ package enum Limits {
     package static let headTime = Duration.seconds(10)
     /// A kept-alive connection without a request.
     package static let idleTime = Duration.seconds(75)
+    /// From the end of a head to the end of its request's body: 4 MiB at 35 kB/s, slower than any cap that makes sense.
+    package static let requestBodyTime = Duration.seconds(120)
+    /// A peer that has ended its side may still listen; one that has died looks the same until something is sent to it. An answer that
+    /// is not begun, or does not go on, for this long after such an end is given up.
+    package static let halfClosedTime = Duration.seconds(1)
+    /// After an error answer, how long and for how many bytes the rest of a request is still taken, so that the answer arrives.
+    package static let lingerTime = Duration.seconds(2)
+    package static let lingerBytes = 16 << 20
+    /// Connections beyond the limits that are told so with a 503; more are closed without a word.
+    package static let refusals = 32
+    /// Sockets that wait for their accept: a burst of a browser and every peer at once.
+    package static let listenBacklog = 256
+    /// While the process is out of descriptors, no connection is accepted for this long.
+    package static let acceptPause = Duration.milliseconds(100)
+    /// A client's attempt to connect; a LAN answers within milliseconds, a first packet that is lost costs one second.
+    package static let connectTime = Duration.seconds(5)
+    /// Names that are resolved at once: each takes a thread for as long as the resolver likes.
+    package static let lookups = 4
+    /// The lines and extensions around a chunked body's bytes may take this much, and 16 bytes for each byte of the body.
+    package static let chunkFramingBytes = 4096
+    /// Interim responses (1xx) before the one that counts.
+    package static let interimResponses = 8
     /// A request body: facts asked for, holdings stated.
     package static let requestBodyBytes = 4 << 20
     /// A response that is held in memory by a client; chunks are streamed and not bound by it.
@@ -81,12 +103,19 @@ package enum Limits {
     package static let sendQueueBytes = 512 * 1024
     /// A client whose queue has not moved for this long is cut.
     package static let sendStallTime = Duration.seconds(30)
+    /// A response's body up to this is sent in one piece with its head; copying more costs more than a second call.
+    package static let inlineBodyBytes = 32 * 1024
     /// Event-stream clients at once.
     package static let eventStreams = 128
     /// One line of an event stream: a fact and its field name.
     package static let eventLineBytes = factBytes + 256
     /// Between comments on an event stream: well inside the 600 s of proxies, and short enough to notice a dead peer.
     package static let heartbeatInterval = Duration.seconds(5)
+
+    // MARK: Identity
+
+    /// A key file: a P-256 key in PEM has 241 bytes.
+    package static let keyFileBytes = 8 * 1024
 
     // MARK: Peers
 
@@ -98,6 +127,10 @@ package enum Limits {
     package static let recordsPerQuestion = 16
     /// Addresses of one peer that are handed on; each is dialled.
     package static let endpointsPerPeer = 16
+    /// A peer's name as it is kept: an instance name of DNS-SD is 63 bytes.
+    package static let peerNameBytes = 255
+    /// The file of last good addresses: 256 peers of at most 2 kB each, every byte of a name escaped to six.
+    package static let peerBookBytes = 512 * 1024
     /// Known peers are dialled this often, for ever.
     package static let dialInterval = Duration.milliseconds(500)
     /// Chunks that are pulled from one peer at once.
@@ -209,6 +242,18 @@ package enum Limits {
     package static let clockExchangesKept = 64
     /// Steps of a peer's or the own clock that a report names.
     package static let clockStepsKept = 16
+
+    /// Between two looks at whom the node has met; a new address is written down this much later at most.
+    package static let peerBookInterval = Duration.seconds(10)
+    /// Between two refreshes of partial copies and manifests in the folder for people.
+    package static let viewInterval = Duration.seconds(10)
+
+    // MARK: Doctor
+
+    /// Less free space than this is a finding: BlueOS deletes its own logs below it.
+    package static let lowSpaceBytes: Int64 = 100_000_000
+    /// 2025-01-01: a clock before the program's own time was never set.
+    package static let earliestPlausibleTime: Int64 = 1_735_689_600_000_000_000
 
     // MARK: Logging
 

@@ -122,7 +122,9 @@ struct FishCompletions {
         }
         let start = "complete -c qnode -n \(quoted(condition))"
         let options = command.options.map { option in
-            let value = option.argument == .required ? " -r" : ""
+            // -x: a value, and no file; -r: a value; an optional one follows after `=`.
+            let openToFiles = option.completion == .files || option.completion == .directories
+            let value = option.argument == .required ? (openToFiles ? " -r" : " -x") : ""
             return "\(start) -l \(option.name)\(value)\(candidates(option.completion)) -d \(quoted(option.help))"
         }
         let words = command.verbs.map { "\(start) -a \($0.name) -d \(quoted($0.summary))" }

@@ -152,6 +152,7 @@ extension SimulateOptions {
             mode: mode.map { $0 == .polled ? .polled(tag: tag ?? "A") : .freeRun })
         speed = try command.value(Commands.speed) ?? 1
         seed = try command.value(Commands.seed)
-        faults = try command.value(Commands.faults) ?? false
+        faults = try command.values(Commands.fault).reduce(into: []) { $0.formUnion($1) }
+        preamble = try command.value(Commands.preamble) ?? ""
     }
 }

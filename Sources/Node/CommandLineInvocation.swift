@@ -94,7 +94,22 @@ package struct SimulateOptions: Hashable, Sendable {
     package let speed: Int
     /// The same number, the same readings and faults; nil: another each time.
     package let seed: UInt64?
-    package let faults: Bool
+    package let faults: Set<SimulatedFault>
+    /// What stands before each value, glued to it.
+    package let preamble: String
+}
+
+/// What goes wrong with a sensor in the field, by the name that `--fault` takes.
+package enum SimulatedFault: String, Hashable, Sendable, CaseIterable {
+    case garbage
+    case cutLines = "cut-lines"
+    case gluedLines = "glued-lines"
+    case missingFields = "missing-fields"
+    case extraFields = "extra-fields"
+    case reset, hang, silence, unplug
+    case badAveraging = "bad-averaging"
+    case confused
+    case neverAnswers = "never-answers"
 }
 
 /// A shell that completions are made for.

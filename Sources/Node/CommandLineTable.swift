@@ -58,8 +58,16 @@ package enum Commands {
             }
             return seed
         }, help: "The same N, the same readings and faults")
-    static let faults = CommandOption<Bool>(
-        "faults", .onOff, bare: "on", help: "Do what goes wrong in the field: resets, garbage, cut and glued lines")
+    static let fault = CommandOption<Set<SimulatedFault>>(
+        "fault", faultForm, repeats: true, help: "Do what goes wrong in the field: one kind, or all of them")
+    static let preamble = CommandOption<String>(
+        "preamble", .text("TEXT", limit: 32), help: "What stands before each value")
+
+    private static let faultForm: ValueForm<Set<SimulatedFault>> = {
+        let kinds = ValueForm<Set<SimulatedFault>>.word(
+            SimulatedFault.allCases.map { ($0.rawValue, Set([$0])) } + [("all", Set(SimulatedFault.allCases))])
+        return ValueForm("KIND", completion: kinds.completion, read: kinds.read)
+    }()
 
     package static let program = CommandDescription(
         "qnode", summary: "record instruments on a vehicle and mirror the recordings, verified, to its operator",
@@ -116,7 +124,7 @@ package enum Commands {
                     options: [
                         link.description, baud.description, averaging.description, adcRate.description,
                         sensorMode.description, tag.description, speed.description, seed.description,
-                        faults.description,
+                        fault.description, preamble.description,
                     ])
             ]),
         CommandDescription(

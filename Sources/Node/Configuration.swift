@@ -40,7 +40,7 @@ package struct NodeConfiguration: Hashable, Sendable {
 package enum InstrumentChoice: Hashable, Sendable {
     case none
     case qSeries(QSeriesPort, sensor: SensorUse)
-    case lines(LineSource)
+    case lines(LinesOrigin)
 }
 
 /// Where a Q-Series sensor is looked for.
@@ -98,7 +98,7 @@ package enum SerialChoice: Hashable, Sendable {
 }
 
 /// Where a sensor that prints lines is read from.
-package enum LineSource: Hashable, Sendable {
+package enum LinesOrigin: Hashable, Sendable {
     case device(SerialDevice)
     /// Dialled.
     case tcp(Endpoint)

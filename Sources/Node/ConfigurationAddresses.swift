@@ -30,7 +30,7 @@ extension ValueForm where Value == SerialChoice {
     }
 }
 
-extension ValueForm where Value == LineSource {
+extension ValueForm where Value == LinesOrigin {
     static let lines = ValueForm(
         "PATH[@BAUD]|tcp://HOST:PORT|udp://ADDR:PORT", completion: .files
     ) { text throws(ValueError) in

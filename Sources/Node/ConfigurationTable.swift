@@ -36,7 +36,7 @@ package enum Settings {
     static let simulate = Setting<Bool>(
         "simulate", .onOff, default: .value("off"), bare: "on", section: instrument,
         help: "Record a simulated Q-Series sensor")
-    static let linesFrom = Setting<LineSource>(
+    static let linesFrom = Setting<LinesOrigin>(
         "lines-from", .lines, section: instrument, help: "Record any sensor that prints lines: NMEA and the like")
     static let sensor = Setting<SensorPolicy>(
         "sensor", .word, default: .value("passive"), section: instrument,

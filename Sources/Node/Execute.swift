@@ -19,9 +19,16 @@ package func execute(_ invocation: Invocation) -> Int32 {
     case .completions(let shell):
         return printed(CommandLineCompletions.script(for: shell, program: Commands.program))
     case .config(let options): return printed(options.text(style: .ofStandardOutput))
-    default:
-        complain("qnode: this build cannot do that yet\n")
-        return 1
+    case .run(let configuration): return configuration.runNode()
+    case .status(let options): return options.execute()
+    case .sessions(let options): return options.execute()
+    case .record(let options): return options.execute()
+    case .pull(let options): return options.execute()
+    case .verify(let options): return VerifyVerb.execute(options)
+    case .peers(let options): return PeerVerbs.peers(options)
+    case .clock(let options): return PeerVerbs.clock(options)
+    case .simulate(let options): return options.execute()
+    case .doctor(let options): return DoctorVerb.execute(options)
     }
 }
 

@@ -83,7 +83,7 @@ package struct QSeriesMachine: Sendable {
         wakings = 0
         if setup != nil { setupDue = now.advanced(by: timings.afterOpen) }
         // A sensor that was polled goes on waiting for its queries; one that was reset meanwhile says so or falls silent.
-        if configuration.isPolled == true, classifier.context == .sampling, setup == nil { startPolling(now) }
+        if classifier.context == .sampling, setup == nil { beginSampling(now) }
         return [.emit(.connected(port: port, at: clock))]
     }
 
@@ -121,7 +121,8 @@ package struct QSeriesMachine: Sendable {
         lastClock = clock
         if baudSearch.heard(unreadable: bytes.count) { actions.append(.reopen(baud: baudSearch.baud)) }
         if var current = visit {
-            let (send, outcome) = current.dialogue.received(bytes, now: now)
+            let (send, outcome) = current.dialogue.received(
+                bytes, isSampling: classifier.context == .sampling, now: now)
             visit = current
             actions += spoke(send, outcome, now: now)
         }
@@ -211,9 +212,16 @@ package struct QSeriesMachine: Sendable {
                 let change = ConfigurationChange(changed: [:], dump: .object(configuration.members))
                 actions.append(.emit(.configuration(change, at: clock)))
             }
-            if configuration.isPolled == true { startPolling(now) }
+            beginSampling(now)
             return actions
         }
+    }
+
+    /// As the sensor was last known to be set up.
+    private mutating func beginSampling(_ now: MonotonicTime) {
+        guard let isPolled = configuration.isPolled else { return }
+        classifier.expect(tag: isPolled ? configuration.tag ?? "A" : nil)
+        if isPolled { startPolling(now) }
     }
 
     private mutating func startPolling(_ now: MonotonicTime) {
@@ -290,7 +298,7 @@ package struct QSeriesMachine: Sendable {
         // Only a sensor that was told to leave is believed to be sampling when no banner says so.
         if ended.dialogue.leftQuietly {
             classifier.assumeSampling()
-            if configuration.isPolled == true { startPolling(now) }
+            beginSampling(now)
         }
         return actions
     }

@@ -60,6 +60,14 @@ extension Catalogue {
         return found
     }
 
+    func unended(of author: NodeID) throws(StoreError) -> [SessionSummary] {
+        var found: [SessionSummary] = []
+        for id in try indexed({ index throws(SQLite.Failure) in try index.unended(of: author) }) {
+            found += try sessions(id)
+        }
+        return found
+    }
+
     func chunks(of session: SessionID) throws(StoreError) -> [HeldChunk] {
         var found: [HeldChunk] = []
         for seq in try indexed({ index throws(SQLite.Failure) in try index.chunkSeqs(of: session) }) {

@@ -82,6 +82,17 @@ extension Index {
         return rows
     }
 
+    /// Sessions of this author without an end.
+    func unended(of author: NodeID) throws(SQLite.Failure) -> [SessionID] {
+        var found: [SessionID] = []
+        try sqlite.query("SELECT id FROM sessions WHERE ended IS NULL AND author = ?", [.integer(try row(of: author))])
+        {
+            if let id = SessionID(bytes: $0.blob(0)) { found.append(id) }
+            return true
+        }
+        return found
+    }
+
     func totals(of session: SessionID) throws(SQLite.Failure) -> [StreamName: SessionEnd.Totals] {
         var totals: [StreamName: SessionEnd.Totals] = [:]
         try sqlite.query(
@@ -144,7 +155,9 @@ extension Index {
 
     func counts() throws(SQLite.Failure) -> Counts {
         var counts = Counts()
-        try sqlite.query("SELECT COUNT(*), SUM(bytes), SUM(rows) FROM chunks WHERE counts = 1") { row in
+        try sqlite.query(
+            "SELECT COUNT(*), SUM(bytes), SUM(CASE stream WHEN 'data' THEN rows END) FROM chunks WHERE counts = 1"
+        ) { row in
             counts = Counts(chunks: row.integer(0), chunkBytes: row.integer(1), rows: row.integer(2))
             return false
         }

@@ -176,6 +176,7 @@ actor Journal {
             throw .unknownSession(key.session)
         }
         if let chunk = open[key] { return (chunk, description.preamble) }
+        try noteContinuing(key.session)
         let totals = state.totals(key.stream)
         let slot = ChunkSlot(author: node, session: key.session, stream: key.stream, index: totals.chunks)
         let chunk = try lifting { () throws(SyscallError) in
@@ -188,6 +189,15 @@ actor Journal {
         }
         open[key] = chunk
         return (chunk, description.preamble)
+    }
+
+    /// Rows come again after an orderly stop: should the process die now, that is to be seen.
+    private func noteContinuing(_ id: SessionID) throws(StoreError) {
+        guard var state = sessions[id], state.stopped else { return }
+        state.stopped = false
+        state.lastActivity = now()
+        try lifting { () throws(SyscallError) in try persist(id, state) }
+        sessions[id] = state
     }
 
     /// The record of one addition; bytes too many for the write-ahead log go to the chunk's file first, synced.

@@ -188,6 +188,7 @@ struct JournalRecovery {
             firstRow: replay.firstRow, first: replay.first, last: sound.last, checksum: checksum.value)
         result.closed.append(closed)
         result.sessions[slot.session]?.count(slot, rows: closed.rows, bytes: closed.bytes)
+        result.sessions[slot.session]?.noteActivity(closed.last)
     }
 
     /// Bytes behind the last commit were never acknowledged: kept aside, and cut.

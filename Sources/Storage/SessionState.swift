@@ -41,4 +41,10 @@ struct SessionState: Hashable, Codable {
         totals.bytes += bytes
         streams[slot.stream.description] = totals
     }
+
+    /// A row that came later than what the file knows of. A session lies within one boot.
+    mutating func noteActivity(_ pair: ClockPair) {
+        guard pair.boottime > lastActivity.boottime else { return }
+        lastActivity = ClockReading(realtime: pair.realtime, boottime: pair.boottime, bootID: lastActivity.bootID)
+    }
 }

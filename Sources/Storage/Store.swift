@@ -52,6 +52,11 @@ package final class Store: Sendable {
         path = directory.path
     }
 
+    /// Makes the directory where it is missing, so that what stands beside the data can be made as well.
+    package static func prepare(_ path: String) throws(StoreError) {
+        do { try makeDirectories(path) } catch { throw DataDirectory.explain(error, path: path) }
+    }
+
     /// Locks the directory, recovers what an earlier process left, and opens it for work.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
@@ -87,12 +92,24 @@ package final class Store: Sendable {
         for session in await journal.openSessions() {
             if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
         }
+        try await endAbandoned()
     }
 
-    /// Flushes the view, notes the orderly stop in every open session, and ends all bells. The lock goes with the last reference.
-    package func close() async throws(StoreError) {
+    /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a log that came back from
+    /// a peer. Nothing will be added to them.
+    private func endAbandoned() async throws(StoreError) {
+        let known = Set(await journal.openSessions().map(\.id))
+        for summary in try await catalogue.unended(of: node) where !known.contains(summary.id) {
+            let totals = Dictionary(uniqueKeysWithValues: summary.held.map { ($0.key.description, $0.value) })
+            try await record(.end(SessionEnd(reason: SessionEnd.Reason.interrupted, streams: totals)), in: summary.id)
+        }
+    }
+
+    /// Seals what is open, flushes the view, and ends all bells. The lock goes with the last reference. `endsRecording`: the node that records
+    /// is told to end, which is noted in every open session; a verb that only looked leaves them as they are.
+    package func close(endsRecording: Bool = true) async throws(StoreError) {
         for session in await journal.openSessions() { _ = try await seal(session.id) }
-        try await journal.noteOrderlyStop()
+        if endsRecording { try await journal.noteOrderlyStop() }
         await refreshView()
         await catalogue.close()
         bell.finish()
@@ -226,6 +243,12 @@ package final class Store: Sendable {
     /// The session's folder for people.
     package func folder(mission: String, session: SessionID) -> String {
         FolderView(directory: directory, mode: .off).path(mission: mission, session: session)
+    }
+
+    /// The partial copy of a stream's open chunk, relative to the session's folder.
+    package static func partialName(_ stream: StreamDescription, _ index: Int64) -> String {
+        let name = FolderView.partialName(stream, index)
+        return (name.folder.map { $0 + "/" } ?? "") + name.file
     }
 
     /// Brings partial copies and manifests of the folder for people up to date.

@@ -106,6 +106,7 @@ package struct StoreSummary: Hashable, Sendable {
     package let sessions: Int64
     package let chunks: Int64
     package let chunkBytes: Int64
+    /// Of stream `data`.
     package let rows: Int64
     package let facts: Int64
     package let wanted: Int64

@@ -85,6 +85,6 @@ import Testing
         let zsh = CommandLineCompletions.script(for: .zsh, program: program)
         #expect(zsh.contains(#"'--x=[the node'\''s \[one\]\: \\]:A\:B:(a)'"#))
         let fish = CommandLineCompletions.script(for: .fish, program: program)
-        #expect(fish.contains(#"-l x -r -a 'a' -d 'the node\'s [one]: \\'"#))
+        #expect(fish.contains(#"-l x -x -a 'a' -d 'the node\'s [one]: \\'"#))
     }
 }

@@ -96,16 +96,19 @@ import Testing
             try invoke("simulate", "q-series")
                 == .simulate(
                     SimulateOptions(
-                        link: nil, baud: 9600, settings: SensorSettings(), speed: 1, seed: nil, faults: false)))
+                        link: nil, baud: 9600, settings: SensorSettings(), speed: 1, seed: nil, faults: [], preamble: ""
+                    )))
         #expect(
             try invoke(
                 "simulate", "q-series", "--link", "s", "--baud", "115200", "--sensor-mode", "polled", "--speed", "100",
-                "--seed", "18446744073709551615", "--faults", "--averaging", "4", "--adc-rate", "8")
+                "--seed", "18446744073709551615", "--fault", "reset", "--fault=hang", "--preamble", "$ME, ",
+                "--averaging", "4", "--adc-rate", "8")
                 == .simulate(
                     SimulateOptions(
                         link: "/some dir/s", baud: 115_200,
                         settings: SensorSettings(averaging: 4, adcRateHz: 8, mode: .polled(tag: "A")), speed: 100,
-                        seed: .max, faults: true)))
+                        seed: .max, faults: [.reset, .hang], preamble: "$ME, ")))
+        #expect(try refusal(["simulate", "q-series", "--fault", "hagn"]).hasSuffix("did you mean hang?"))
         #expect(try refusal(["simulate", "q-series", "--tag", "B"]).contains("means nothing"))
         #expect(try refusal(["simulate", "q-series", "--seed", "-1"]).hasPrefix("option --seed: "))
         #expect(try refusal(["simulate"]) == "simulate needs one of q-series; see qnode simulate --help")

@@ -108,6 +108,42 @@ import Testing
         #expect(await again.openSessions().first?.stoppedOrderly == true)
     }
 
+    @Test("a session's last activity is its last committed row, and dying after an orderly stop is seen")
+    func activity() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        _ = try await store.commit([batch(session, rows: ["1"], at: SystemClock.reading().boottime + 7_000_000_000)])
+        let crashed = try await scratch.open(try scratch.crashed(as: "crashed"))
+        let found = try #require(await crashed.openSessions().first)
+        #expect(found.lastActivity.boottime >= found.startedAt.boottime + 6_000_000_000)
+        try await crashed.close()
+        let stopped = try await scratch.open(try scratch.crashed("crashed", as: "stopped"))
+        #expect(await stopped.openSessions().first?.stoppedOrderly == true)
+        _ = try await stopped.commit([batch(session, rows: ["2"])])
+        let died = try await scratch.open(try scratch.crashed("stopped", as: "died"))
+        #expect(await died.openSessions().first?.stoppedOrderly == false)
+        // A verb that looks and closes changes nothing of this.
+        try await died.close(endsRecording: false)
+        let looked = try await scratch.open(try scratch.crashed("died", as: "looked"))
+        #expect(await looked.openSessions().first?.stoppedOrderly == false)
+    }
+
+    @Test("a session that is open in the log and known nowhere else is ended at the next start")
+    func abandoned() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        _ = try await store.commit([batch(session, rows: ["1"])])
+        _ = try await store.seal(session)
+        let copy = try scratch.crashed(as: "copy")
+        try FileManager.default.removeItem(atPath: "\(scratch.path)/\(copy)/open")
+        let again = try await scratch.open(copy)
+        let summary = try await again.session(session)
+        #expect(summary.end?.reason == SessionEnd.Reason.interrupted)
+        #expect(summary.isComplete)
+    }
+
     @Test("a directory has one node; a second is told so")
     func oneNode() async throws {
         let scratch = try Scratch()

@@ -1,4 +1,5 @@
-// The C source of Debian's node-llhttp, unpacked by Deploy/setup.
+// The C source of Debian's node-llhttp, unpacked by Deploy/setup. Strict: its loose mode takes any byte for the LF after a CR.
+#define LLHTTP_STRICT_MODE 1
 #if __has_include("../../../.deps/llhttp/usr/share/llhttp/http.c")
 #include "../../../.deps/llhttp/usr/share/llhttp/http.c"
 #elif __has_include("/usr/share/llhttp/http.c")

@@ -1,4 +1,7 @@
 #pragma once
+#ifndef LLHTTP_STRICT_MODE
+#define LLHTTP_STRICT_MODE 1
+#endif
 // The header of Debian's node-llhttp, unpacked by Deploy/setup.
 #if __has_include("../../../../.deps/llhttp/usr/share/include/llhttp/llhttp.h")
 #include "../../../../.deps/llhttp/usr/share/include/llhttp/llhttp.h"

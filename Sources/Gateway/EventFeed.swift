@@ -1,0 +1,84 @@
+internal import HTTP
+internal import Model
+internal import Reactor
+internal import Storage
+
+/// One client's event stream: `hello`, then each fact as it enters the log, comments while nothing happens. Pulled, so that a slow client
+/// costs nothing but its place.
+actor EventFeed {
+    private enum State {
+        case greeting
+        case following(after: Int64)
+    }
+
+    private let loop: EventLoop
+    private let store: Store
+    private let growth: GrowthWatch
+    private let author: NodeID?
+    private let start: Int64?
+    private var state = State.greeting
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    /// From behind `start`; nil begins at the head.
+    init(on loop: EventLoop, store: Store, growth: GrowthWatch, author: NodeID?, start: Int64?) {
+        self.loop = loop
+        self.store = store
+        self.growth = growth
+        self.author = author
+        self.start = start
+    }
+
+    /// The next piece for the wire; nil ends the stream, when the node stops.
+    func next() async throws -> [UInt8]? {
+        switch state {
+        case .greeting:
+            let head = await store.head()
+            // A head beyond ours is another process's or another log's: hello and the head tell the follower.
+            state = .following(after: min(start ?? head, head))
+            return ServerSentEvent.bytes(
+                name: "hello", data: WireJSON.encode(HelloForm(epoch: store.incarnation, head: head)))
+        case .following(let seq): return try await piece(after: seq)
+        }
+    }
+
+    private func piece(after seq: Int64) async throws -> [UInt8]? {
+        let facts = try await store.facts(after: seq, limit: Limits.factsPerEventPiece)
+        if let last = facts.last {
+            state = .following(after: last.seq)
+            let shown = facts.filter { author == nil || $0.author == author }
+            if !shown.isEmpty { return shown.flatMap(bytes) }
+            return ServerSentEvent.comment()
+        }
+        let grown = await growth.grows(beyond: seq, within: Limits.heartbeatInterval)
+        try Task.checkCancellation()
+        return grown ? try await piece(after: seq) : ServerSentEvent.comment()
+    }
+
+    private func bytes(_ fact: LoggedFact) -> [UInt8] {
+        ServerSentEvent.bytes(name: fact.kind, id: "\(store.incarnation)-\(fact.seq)", data: fact.bytes)
+    }
+}
+
+/// Where a follower wants to go on: `Last-Event-ID` or `?after=`.
+struct EventStart {
+    /// Nil: at the head.
+    let seq: Int64?
+
+    init(_ request: HTTPRequest, epoch: Incarnation) throws(CallError) {
+        if let text = request.query("after") {
+            guard let seq = Int64(text), seq >= 0 else { throw .invalid("after= is a position in this log") }
+            self.seq = seq
+        } else if let id = request.headers["Last-Event-ID"] {
+            let parts = id.split(separator: "-")
+            // Another epoch's position says nothing here: hello and the head.
+            guard parts.count == 2, Incarnation(parts[0]) == epoch, let seq = Int64(parts[1]), seq >= 0 else {
+                self.seq = nil
+                return
+            }
+            self.seq = seq
+        } else {
+            seq = nil
+        }
+    }
+}

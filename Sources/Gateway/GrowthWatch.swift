@@ -1,0 +1,57 @@
+internal import Model
+package import Reactor
+package import Storage
+
+/// Follows the log's growth once, for any number of event streams that wait for it.
+package actor GrowthWatch {
+    private struct Waiter {
+        let beyond: Int64
+        let timer: LoopTimer
+        let continuation: CheckedContinuation<Void, Never>
+    }
+
+    private let loop: EventLoop
+    private let store: Store
+    private var head: Int64 = 0
+    private var waiters: [Int64: Waiter] = [:]
+    private var count: Int64 = 0
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
+
+    package init(on loop: EventLoop, store: Store) {
+        self.loop = loop
+        self.store = store
+    }
+
+    /// Until its task is cancelled or the store closes.
+    package func run() async {
+        for await _ in store.growth() {
+            head = await store.head()
+            for (key, waiter) in waiters where waiter.beyond < head { release(key) }
+        }
+        for key in waiters.keys { release(key) }
+    }
+
+    private func release(_ key: Int64) {
+        guard let waiter = waiters.removeValue(forKey: key) else { return }
+        waiter.timer.cancel()
+        waiter.continuation.resume()
+    }
+
+    /// Waits until the log reaches beyond `seq`, the time is over, or the task is cancelled; whether it reaches beyond.
+    func grows(beyond seq: Int64, within time: Duration) async -> Bool {
+        guard head <= seq, !Task.isCancelled else { return head > seq }
+        count += 1
+        let key = count
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.release(key) } }
+                waiters[key] = Waiter(beyond: seq, timer: timer, continuation: continuation)
+                timer.set(after: time)
+            }
+        } onCancel: {
+            loop.spawn { await self.release(key) }
+        }
+        return head > seq
+    }
+}

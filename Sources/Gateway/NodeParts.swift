@@ -1,0 +1,83 @@
+package import Discovery
+package import Model
+package import Reactor
+package import Recording
+package import Replication
+package import Storage
+package import Timekeeping
+
+/// The parts of a node that its HTTP face speaks for.
+package struct NodeParts: Sendable {
+    package let identity: NodeProfile
+    package let loop: EventLoop
+    package let store: Store
+    package let reader: ChunkReader
+    package let growth: GrowthWatch
+    package let replicator: Replicator
+    package let clocks: ClockService
+    package let discovery: DiscoveryService
+    /// nil on a node without an instrument.
+    package let recorder: Recorder?
+    package let source: (any InstrumentSource)?
+    package let startedAt: MonotonicTime
+    /// Where the server listens, once it does.
+    package let listening: Locked<[Endpoint]>
+
+    package init(
+        identity: NodeProfile, loop: EventLoop, store: Store, reader: ChunkReader, growth: GrowthWatch,
+        replicator: Replicator, clocks: ClockService, discovery: DiscoveryService, recorder: Recorder?,
+        source: (any InstrumentSource)?, startedAt: MonotonicTime, listening: Locked<[Endpoint]>
+    ) {
+        self.identity = identity
+        self.loop = loop
+        self.store = store
+        self.reader = reader
+        self.growth = growth
+        self.replicator = replicator
+        self.clocks = clocks
+        self.discovery = discovery
+        self.recorder = recorder
+        self.source = source
+        self.startedAt = startedAt
+        self.listening = listening
+    }
+
+    func status() async throws -> NodeStatusForm {
+        let reports = await replicator.reports()
+        let roles = Dictionary(reports.compactMap { report in report.id.map { ($0, report.role) } }) { first, _ in first
+        }
+        return NodeStatusForm(
+            node: NodeStatusForm.Node(
+                id: identity.id, name: identity.name, role: identity.role, version: identity.version,
+                epoch: store.incarnation, listen: listening.withLock { $0 },
+                uptimeS: startedAt.duration(to: SystemClock.monotonic()).inSeconds,
+                time: Timestamp.text(SystemClock.reading().realtime)),
+            recording: await recordingForm(), instrument: await source?.status().form,
+            store: StoreForm(path: store.path, try await store.summary()), peers: reports.map(PeerForm.init),
+            clocks: await clocks.reports().map { report in
+                ClockReportForm(report, own: identity.role, peer: roles[report.peer] ?? nil)
+            },
+            discovery: DiscoveryForm(await discovery.status, await discovery.sightings))
+    }
+
+    private func recordingForm() async -> RecordingForm? {
+        guard let recorder else { return nil }
+        return RecordingForm(await recorder.status(), store: store)
+    }
+
+    func sessions() async throws -> [SessionForm] {
+        try await store.sessions().map {
+            SessionForm($0, folder: store.folder(mission: $0.opening.mission, session: $0.id))
+        }
+    }
+
+    func session(_ id: SessionID) async throws -> SessionDetailForm {
+        let summary = try await store.session(id)
+        let form = SessionForm(summary, folder: store.folder(mission: summary.opening.mission, session: id))
+        return SessionDetailForm(form, try await store.chunks(of: id))
+    }
+}
+
+extension InstrumentStatus {
+    fileprivate var form: InstrumentForm { InstrumentForm(self) }
+}

@@ -1,0 +1,128 @@
+internal import HTTP
+package import Model
+internal import Reactor
+internal import Replication
+internal import Storage
+internal import Timekeeping
+
+/// Who this node is, for those who ask.
+package struct NodeProfile: Sendable {
+    package let id: NodeID
+    package let name: String
+    package let role: Role
+    package let version: String
+
+    package init(id: NodeID, name: String, role: Role, version: String) {
+        self.id = id
+        self.name = name
+        self.role = role
+        self.version = version
+    }
+}
+
+/// The calls that nodes make of each other: `Docs/Protocol.md`, "Between nodes".
+struct PeerRoutes: Sendable {
+    let loop: EventLoop
+    let identity: NodeProfile
+    let store: Store
+    let growth: GrowthWatch
+    let reader: ChunkReader
+    /// A peer stated what it holds.
+    let stated: @Sendable (NodeID, HoldingsStatement) async -> AcknowledgedHoldings.Outcome
+
+    var routes: [Route] {
+        [
+            Route(.get, "/v1/node", .peer) { _, _ in try await node() },
+            Route(.get, "/v1/have", .peer) { request, _ in try await have(request) },
+            Route(.post, "/v1/have", .peer) { request, _ in try await takeStatement(request) },
+            Route(.post, "/v1/facts", .peer) { request, _ in try await facts(request) },
+            Route(.get, "/v1/events", .peer) { request, _ in try events(request) },
+            Route(.get, "/v1/chunks/{sha256}", .peer) { request, parameters in
+                try await chunk(request, parameters["sha256"])
+            },
+            Route(.get, "/v1/clock", .peer) { request, _ in clock(request) },
+        ]
+    }
+
+    private func node() async throws -> HTTPResponse {
+        .json(
+            WireJSON.encode(
+                NodeForm(
+                    id: identity.id, name: identity.name, role: identity.role, version: identity.version,
+                    epoch: store.incarnation, head: await store.head(),
+                    capabilities: ["facts", "events", "chunks", "clock"])))
+    }
+
+    private func author(_ request: HTTPRequest) throws(CallError) -> NodeID? {
+        guard let text = request.query("author") else { return nil }
+        guard let author = NodeID(text) else { throw .invalid("author= is a node's id, 64 hex digits") }
+        return author
+    }
+
+    private func have(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let author = try author(request)
+        let (holdings, head) = await store.holdings()
+        let shown = author.map { author in holdings.filtered { $0 == author } } ?? holdings
+        return .json(WireJSON.encode(HaveForm(head: head, epoch: store.incarnation, authors: shown)))
+    }
+
+    private func takeStatement(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let form = try decode(StatementForm.self, request)
+        guard form.node != identity.id else { throw CallError.invalid("a node does not state to itself") }
+        let outcome = await stated(form.node, form.statement)
+        return .json(WireJSON.encode(["needs_whole": outcome == .needsWhole]))
+    }
+
+    private func facts(_ request: HTTPRequest) async throws -> HTTPResponse {
+        let asked = try decode(FactsForm.self, request).authors
+        let (facts, more) = try await store.facts(in: asked, byteLimit: Limits.factsAnswerBytes)
+        var body: [UInt8] = []
+        for fact in facts {
+            body += fact.bytes
+            body.append(UInt8(ascii: "\n"))
+        }
+        var response = HTTPResponse(.ok, .jsonLines, body)
+        response.headers.set(QnodeHeader.more, more ? "true" : "false")
+        return response
+    }
+
+    private func events(_ request: HTTPRequest) throws -> HTTPResponse {
+        let start = try EventStart(request, epoch: store.incarnation)
+        let feed = EventFeed(
+            on: loop, store: store, growth: growth, author: try author(request), start: start.seq)
+        var response = HTTPResponse.events { try await feed.next() }
+        // Proxies are known to buffer what they forward.
+        response.headers.set("X-Accel-Buffering", "no")
+        return response
+    }
+
+    private func chunk(_ request: HTTPRequest, _ name: String) async throws -> HTTPResponse {
+        guard let id = ChunkID(name) else { throw CallError.notFound("a chunk's name is 64 hex digits") }
+        return ChunkResponse(reader: reader).answer(request, try await store.openChunk(id), type: .bytes)
+    }
+
+    private func clock(_ request: HTTPRequest) -> HTTPResponse {
+        let sent = ClockSample.now()
+        // The head was read earlier than this ran: the other clocks are carried back by the raw one.
+        let age = max(0, sent.raw - request.receivedRaw)
+        let received =
+            request.receivedRaw == 0
+            ? sent
+            : ClockSample(
+                raw: request.receivedRaw, realtime: sent.realtime - age, boottime: sent.boottime - age,
+                uncertainty: sent.uncertainty + age / 10_000)
+        var response = HTTPResponse.json(
+            WireJSON.encode(
+                ClockForm(received: .init(received), sent: .init(.now()), bootID: SystemClock.reading().bootID)))
+        response.headers.set("Cache-Control", "no-store")
+        return response
+    }
+
+    private func decode<Form: Decodable>(_ form: Form.Type, _ request: HTTPRequest) throws(CallError) -> Form {
+        do {
+            return try WireJSON.decode(form, from: request.body)
+        } catch {
+            throw .invalid("the body is not the JSON that \(request.path) takes")
+        }
+    }
+}

@@ -1,0 +1,38 @@
+/// The character classes of RFC 9110 that several parsers share.
+enum HTTPSyntax {
+    static func lowered(_ byte: UInt8) -> UInt8 {
+        (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte + 32 : byte
+    }
+
+    static func isTokenByte(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"):
+            true
+        default: tokenPunctuation.contains(byte)
+        }
+    }
+
+    private static let tokenPunctuation = Set("!#$%&'*+-.^_`|~".utf8)
+
+    static func isToken(_ bytes: some Collection<UInt8>) -> Bool { !bytes.isEmpty && bytes.allSatisfy(isTokenByte) }
+
+    /// What may stand in a field's value: printable characters, tab, and the bytes beyond ASCII.
+    static func isFieldByte(_ byte: UInt8) -> Bool { byte >= 32 && byte != 127 || byte == 9 }
+
+    static func isDigit(_ byte: UInt8) -> Bool { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) }
+
+    /// Without spaces and tabs at both ends.
+    static func trimmed(_ text: some StringProtocol) -> Substring {
+        var text = Substring(text)
+        while let first = text.utf8.first, first == 32 || first == 9 { text.removeFirst() }
+        while let last = text.utf8.last, last == 32 || last == 9 { text.removeLast() }
+        return text
+    }
+
+    /// A number of decimal digits and nothing else; nil beyond Int64.
+    static func decimal(_ text: some StringProtocol) -> Int64? {
+        guard !text.isEmpty, text.utf8.allSatisfy(isDigit) else { return nil }
+        return Int64(text)
+    }
+}

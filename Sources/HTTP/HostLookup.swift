@@ -1,0 +1,100 @@
+internal import Glibc
+internal import Model
+internal import Reactor
+internal import Synchronization
+
+/// One name on its way to addresses. The resolver may block for minutes, so it has a thread of its own, which is left alone when time
+/// is up.
+actor HostLookup {
+    private enum State {
+        case idle
+        case waiting(CheckedContinuation<[SocketAddress], any Error>, LoopTimer)
+        case ended
+    }
+
+    private static let running = Atomic<Int>(0)
+
+    private let loop: EventLoop
+    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    private let host: String
+    private let port: UInt16
+    private var state = State.idle
+
+    private init(host: String, port: UInt16, on loop: EventLoop) {
+        self.host = host
+        self.port = port
+        self.loop = loop
+    }
+
+    isolated deinit {}
+
+    /// The addresses of `endpoint`; a literal needs no resolver.
+    static func addresses(
+        of endpoint: Endpoint, on loop: EventLoop, by deadline: MonotonicTime
+    ) async throws(HTTPClientError) -> [SocketAddress] {
+        if let address = SocketAddress(numeric: endpoint.host, port: endpoint.port) { return [address] }
+        let lookup = HostLookup(host: endpoint.host, port: endpoint.port, on: loop)
+        do {
+            return try await withTaskCancellationHandler {
+                try await lookup.run(by: deadline)
+            } onCancel: {
+                loop.spawn { await lookup.end(.failure(HTTPClientError.cancelled)) }
+            }
+        } catch let error as HTTPClientError {
+            throw error
+        } catch {
+            preconditionFailure("a lookup throws the client's errors only")
+        }
+    }
+
+    private func run(by deadline: MonotonicTime) async throws -> [SocketAddress] {
+        guard case .idle = state else { throw HTTPClientError.cancelled }
+        guard Self.running.add(1, ordering: .relaxed).newValue <= Limits.lookups else {
+            Self.running.subtract(1, ordering: .relaxed)
+            throw HTTPClientError.tooManyLookups
+        }
+        startThread()
+        return try await withCheckedThrowingContinuation { continuation in
+            let timer = LoopTimer(on: loop) { [unowned self] in
+                assumeIsolated { $0.end(.failure(HTTPClientError.connectTimeout)) }
+            }
+            timer.set(after: SystemClock.monotonic().duration(to: deadline))
+            state = .waiting(continuation, timer)
+        }
+    }
+
+    private func end(_ result: Result<[SocketAddress], any Error>) {
+        let before = state
+        state = .ended
+        if case .waiting(let continuation, let timer) = before {
+            timer.cancel()
+            continuation.resume(with: result)
+        }
+    }
+
+    private nonisolated func look() {
+        let found = SocketAddress.lookUp(host: host, port: port, numericOnly: false)
+        Self.running.subtract(1, ordering: .relaxed)
+        let result: Result<[SocketAddress], any Error> =
+            if let reason = found.failure {
+                .failure(HTTPClientError.unresolved(host: host, reason: reason))
+            } else {
+                .success(found.addresses)
+            }
+        loop.spawn { await self.end(result) }
+    }
+
+    private nonisolated func startThread() {
+        var thread = pthread_t()
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let failure = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<HostLookup>.fromOpaque(context).takeRetainedValue().look()
+                return nil
+            }, context)
+        precondition(failure == 0, "the system refuses another thread")
+        pthread_detach(thread)
+    }
+}

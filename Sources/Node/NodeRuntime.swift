@@ -1,0 +1,248 @@
+internal import Discovery
+package import Gateway
+internal import HTTP
+package import Model
+package import Reactor
+internal import Recording
+internal import Replication
+package import Storage
+internal import Timekeeping
+
+/// A node, composed and open: its store recovered, its port bound. `run` brings it to life.
+package struct NodeRuntime: Sendable {
+    package let parts: NodeParts
+    private let configuration: NodeConfiguration
+    private let server: HTTPServer
+    private let simulator: QSeriesSimulator?
+    private let peerFile: PeerBookFile
+    private let log: Log
+
+    package var store: Store { parts.store }
+    /// Where the node listens, with the port as bound.
+    package var endpoints: [Endpoint] { parts.listening.withLock { $0 } }
+
+    /// The threads of a node.
+    package struct Threads: Sendable {
+        package let loop: EventLoop
+        /// Avahi's client waits for each answer of its daemon: mDNS has a loop of its own.
+        package let discovery: EventLoop
+        package let lanes: Store.Lanes
+
+        package init() {
+            loop = EventLoop(name: "loop")
+            discovery = EventLoop(name: "discovery")
+            lanes = Store.Lanes()
+        }
+
+        package func stop() {
+            loop.stop()
+            discovery.stop()
+            lanes.stop()
+        }
+    }
+
+    /// Makes the identity where there is none, recovers the store, and binds the port. Throws `NodeError`.
+    package static func open(
+        _ configuration: NodeConfiguration, on threads: Threads, log: Log
+    ) async throws -> NodeRuntime {
+        do {
+            try Store.prepare(configuration.data)
+            let identity = try NodeIdentity.open(in: configuration.identity)
+            let store = try await Store.open(
+                configuration.data, node: identity.node, incarnation: .random(), lanes: threads.lanes,
+                view: configuration.view, log: log.named("store"))
+            do {
+                return try await compose(configuration, store, threads, log)
+            } catch {
+                // What was opened is closed in order; the error that counts is the first.
+                do { try await store.close() } catch { log.warning("the store did not close", ("reason", "\(error)")) }
+                throw error
+            }
+        } catch {
+            throw NodeError(error)
+        }
+    }
+
+    private static func compose(
+        _ configuration: NodeConfiguration, _ store: Store, _ threads: Threads, _ log: Log
+    ) async throws -> NodeRuntime {
+        let loop = threads.loop
+        let gateway = Locked<Gateway?>(nil)
+        let server = HTTPServer(on: loop, log: log.named("http")) { request in
+            guard let gateway = gateway.withLock({ $0 }) else {
+                return .error(.unavailable, code: "starting", detail: "the node is starting")
+            }
+            return await gateway.respond(request)
+        }
+        let endpoint = try await server.listen(on: configuration.listen)
+        try await server.listen(onUnixSocket: LocalNode.socketPath(configuration.data))
+        let instrument = try await Instrument.make(
+            configuration.instrument, sensorID: configuration.sensorID, resolver: threads.lanes.scrub, on: loop,
+            log: log)
+        let recorder = instrument.map { _ in
+            Recorder(configuration.recorderOptions, store: store, on: loop, log: log.named("recorder"))
+        }
+        let clocks = ClockService(loop: loop, log: log.named("clock"))
+        let parts = NodeParts(
+            identity: NodeProfile(
+                id: store.node, name: configuration.name, role: configuration.role, version: Release.version),
+            loop: loop, store: store, reader: ChunkReader(on: threads.lanes.scrub),
+            growth: GrowthWatch(on: loop, store: store),
+            replicator: replicator(configuration, store, clocks, loop, log), clocks: clocks,
+            discovery: discovery(configuration, store, port: endpoint.port, threads, log), recorder: recorder,
+            source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]))
+        gateway.withLock { $0 = Gateway(parts, log: log) }
+        return NodeRuntime(
+            parts: parts, configuration: configuration, server: server, simulator: instrument?.simulator,
+            peerFile: PeerBookFile(lane: threads.lanes.scrub, directory: configuration.data, log: log.named("peers")),
+            log: log)
+    }
+
+    private static func replicator(
+        _ configuration: NodeConfiguration, _ store: Store, _ clocks: ClockService, _ loop: EventLoop, _ log: Log
+    ) -> Replicator {
+        Replicator(
+            store: store, dialing: HTTPPeerDialer(on: loop, node: store.node),
+            follow: configuration.role.followPolicy(pull: configuration.pull), pull: configuration.pull.policy,
+            venue: Venue(loop), log: log.named("peers")
+        ) { peer in
+            let link = HTTPClockLink(on: loop, endpoint: peer.endpoint)
+            await clocks.keep(peer.greeting.id, link)
+            await link.close()
+        }
+    }
+
+    private static func discovery(
+        _ configuration: NodeConfiguration, _ store: Store, port: UInt16, _ threads: Threads, _ log: Log
+    ) -> DiscoveryService {
+        let advertisement = Advertisement(
+            name: configuration.name, idPrefix: store.node.short, role: configuration.role, bootID: SystemClock.bootID,
+            port: port)
+        let mode: DiscoveryMode =
+            switch configuration.discovery {
+            case .auto: .auto
+            case .daemon: .daemon
+            case .embedded: .embedded
+            case .off: .off
+            }
+        return DiscoveryService(
+            loop: threads.discovery, advertisement: advertisement, mode: mode, interfaces: configuration.interfaces,
+            log: log.named("mdns"))
+    }
+}
+
+extension NodeConfiguration {
+    fileprivate var recorderOptions: RecorderOptions {
+        var options = RecorderOptions()
+        options.recordsByItself = record
+        options.mission = mission
+        options.format = format
+        options.sealPolicy = SealPolicy(interval: chunkInterval, size: chunkBytes)
+        options.commitInterval = commitInterval
+        return options
+    }
+}
+
+// MARK: - Running
+
+extension NodeRuntime {
+    /// Runs until `stop` returns or a service fails; then the rows that came are sealed and the store is closed.
+    package func run(until stop: @escaping @Sendable () async -> Void) async throws {
+        await remember()
+        await parts.replicator.setEndpoints(configuration.peers)
+        await parts.recorder?.resume()
+        log.notice(
+            "the node runs", ("role", configuration.role.rawValue), ("id", store.node.short),
+            ("listen", endpoints.map(\.description).joined(separator: ",")), ("data", store.path))
+        let outcome: Result<Void, any Error>
+        do {
+            try await ServiceGroup(services).run(until: stop)
+            outcome = .success(())
+        } catch {
+            outcome = .failure(error)
+        }
+        await saveMet()
+        try await store.close()
+        log.notice("the node has stopped")
+        try outcome.get()
+    }
+
+    /// In the order of their start; each stops when those behind it have.
+    private var services: [any Service] {
+        var services: [any Service] = [
+            NamedService("log watch") { await parts.growth.run() },
+            NamedService("folder for people") { try await refreshView() },
+        ]
+        if let recorder = parts.recorder, let source = parts.source {
+            services.append(NamedService("recorder") { await recorder.run(source) })
+            services.append(NamedService("instrument") { await source.run() })
+        }
+        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
+        services += [
+            NamedService("replication") { await parts.replicator.run() },
+            NamedService("discovery") { await parts.discovery.run() },
+            NamedService("sightings") { await followSightings() },
+            NamedService("known peers") { try await keepPeers() },
+            NamedService("http") { await server.run() },
+        ]
+        return services
+    }
+
+    private func refreshView() async throws {
+        while true {
+            try await parts.loop.sleep(for: Limits.viewInterval)
+            await store.refreshView()
+        }
+    }
+
+    /// Discovery is a hint: whom it sees is dialled, and stays known when it is seen no more.
+    private func followSightings() async {
+        var known: Set<String> = []
+        for await _ in await parts.discovery.changed() {
+            let sightings = await parts.discovery.sightings
+            for sighting in sightings { await parts.replicator.sighted(sighting) }
+            let seen = Set(sightings.map(\.instance))
+            for instance in known.subtracting(seen) { await parts.replicator.vanished(instance: instance) }
+            known = seen
+        }
+    }
+
+    // MARK: Known peers
+
+    private func remember() async {
+        do {
+            let book = try await peerFile.load()
+            await parts.replicator.remember(
+                book.entries.map { RememberedPeer(id: $0.id, role: $0.role, endpoint: $0.endpoint) })
+        } catch {
+            log.warning("the peers of earlier times are not known", ("reason", "\(error)"))
+        }
+    }
+
+    private func keepPeers() async throws {
+        while true {
+            try await parts.loop.sleep(for: Limits.peerBookInterval)
+            await saveMet()
+        }
+    }
+
+    private func saveMet() async {
+        do {
+            var book = try await peerFile.load()
+            let before = book
+            let names = Dictionary(
+                await parts.replicator.reports().compactMap { report in report.id.map { ($0, report.name ?? "") } }
+            ) { first, _ in first }
+            for peer in await parts.replicator.remembered() where book[peer.id]?.endpoint != peer.endpoint {
+                book.remember(
+                    PeerBook.Entry(
+                        id: peer.id, name: names[peer.id] ?? "", role: peer.role, endpoint: peer.endpoint,
+                        at: SystemClock.reading().realtime))
+            }
+            if book != before { try await peerFile.save(book) }
+        } catch {
+            // It is made anew from whom the node meets.
+            log.warning("the known peers could not be written", ("reason", "\(error)"))
+        }
+    }
+}
