@@ -166,13 +166,15 @@ package enum Limits {
     package static let markerTypeBytes = 32
     /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
     package static let markerTextBytes = 4096
-    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a minute.
+    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a
+    /// minute.
     package static let dialsOutstanding = 4
     /// From dial to connected: six round trips of the slowest tether that is planned for.
     package static let dialTime = Duration.seconds(2)
     /// A peer that answers and refuses is asked again less and less often, down to this.
     package static let refusalCeiling = Duration.seconds(30)
-    /// An address where another node answered than was announced there is left alone for this long: announcements are hearsay.
+    /// An address where another node answered than was announced there is left alone for this long: announcements are
+    /// hearsay.
     package static let distrustTime = Duration.seconds(60)
     /// A peer's answer to a small question; beyond it the link is dead.
     package static let answerTime = Duration.seconds(15)
@@ -180,21 +182,27 @@ package enum Limits {
     package static let factsAnswerTime = Duration.seconds(60)
     /// Ranges that one request for facts names: about 100 kB of text.
     package static let rangesPerRequest = 2_000
-    /// Between two comparisons on one link: a peer whose event stream always has holes must not make us compare all day.
+    /// Between two comparisons on one link: a peer whose event stream always has holes must not make us compare all
+    /// day.
     package static let comparisonInterval = Duration.seconds(1)
     /// Between two statements of what is held.
     package static let statementInterval = Duration.seconds(1)
     /// After a statement that a peer did not want.
     package static let refusedStatementInterval = Duration.seconds(10)
-    /// Processes of a peer whose late statements are known to be old: a process lives for longer than a statement is under way.
+    /// Processes of a peer whose late statements are known to be old: a process lives for longer than a statement is
+    /// under way.
     package static let retiredEpochs = 16
 
     // MARK: Chunks on their way
 
     /// Chunks up to this are collected in memory and made durable in groups; larger ones go to disk as they come.
     package static let collectedChunkBytes: Int64 = 4 << 20
-    /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its way here.
+    /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its
+    /// way here.
     package static let pullMemoryBytes: Int64 = 32 << 20
+    /// And in number: a group being synced, one that waits, and those that come. More would only lengthen each look for
+    /// the next.
+    package static let pullChunks = 3 * admitGroupChunks
     /// What a chunk that goes to disk as it comes takes of it: one piece being written, one being collected.
     package static let pullPieceBytes = 256 * 1024
     /// Chunks that become durable with one sync of their directories, in bytes and in number.
@@ -214,7 +222,8 @@ package enum Limits {
     package static let chunkRetryDelay = Duration.seconds(1)...Duration.seconds(60)
     /// A chunk whose last trouble is longer ago than this starts anew.
     package static let chunkRetryMemory = Duration.seconds(300)
-    /// Chunks in trouble that are remembered one by one: 6 MB. Beyond it the trouble longest ago is forgotten, and so asked for early.
+    /// Chunks in trouble that are remembered one by one: 6 MB. Beyond it the trouble longest ago is forgotten, and so
+    /// asked for early.
     package static let chunksInTrouble = 16_384
     /// After a failure of our own disk nothing is pulled for this long, growing to the other.
     package static let storagePause = Duration.seconds(1)...Duration.seconds(30)

@@ -1,7 +1,8 @@
 package import Model
 
-/// Who is known and under which addresses: configured by a person, announced, remembered, met. Two addresses of one node are one peer; what
-/// an address announces is hearsay until the node there has said who it is. Decides who is followed, and how far.
+/// Who is known and under which addresses: configured by a person, announced, remembered, met. Two addresses of one
+/// node are one peer; what an address announces is hearsay until the node there has said who it is. Decides who is
+/// followed, and how far.
 package struct PeerDirectory: Sendable {
     private let own: NodeID
     private let policy: FollowPolicy

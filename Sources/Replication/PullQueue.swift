@@ -1,9 +1,10 @@
 package import Model
 package import Storage
 
-/// Decides which chunk to ask which peer for. What to pull is always what was heard of, is wanted, is held by a connected peer and is not
-/// here: it is looked up anew in the store whenever one of these may have changed, the newest first, and no position is ever remembered.
-/// A chunk is asked of one peer at a time, and all chunks on their way fit a fixed amount of memory.
+/// Decides which chunk to ask which peer for. What to pull is always what was heard of, is wanted, is held by a
+/// connected peer and is not here: it is looked up anew in the store whenever one of these may have changed, the newest
+/// first, and no position is ever remembered. A chunk is asked of one peer at a time, and all chunks on their way fit a
+/// fixed amount of memory.
 package struct PullQueue: Sendable {
     let node: NodeID
     var policy: PullPolicy
@@ -103,6 +104,7 @@ package struct PullQueue: Sendable {
     package mutating func next(for peer: NodeID, now: MonotonicTime) -> Choice {
         guard let holdings = holders[peer], inFlight[peer, default: 0] < Limits.chunksInFlight else { return .wait }
         if let pausedUntil, now < pausedUntil { return .wait }
+        guard taken.count < Limits.pullChunks else { return .wait }
         if case .due = scan { return .scan(beginScan(now: now)) }
         guard usefulPeers.contains(peer) else { return .wait }
         let position = ready.lastIndex { chunk in

@@ -5,7 +5,7 @@ import Testing
 @testable import Storage
 
 /// The queue with a store of numbers behind it: what is wanted, and what was admitted.
-private struct Bench {
+private struct QueueBench {
     var queue = PullQueue(node: Sample.node(0), policy: .all)
     var wanted: [WantedChunk]
     var missing: Holdings
@@ -50,7 +50,7 @@ private struct Bench {
 
     @Test("only what a connected peer holds is asked for, the newest first, each of one peer at a time")
     func choice() {
-        var bench = Bench((1...6).reversed().map { Sample.wanted($0) })
+        var bench = QueueBench((1...6).reversed().map { Sample.wanted($0) })
         #expect(bench.next(for: a) == nil)
         bench.queue.setHoldings(Sample.holdings("1-4"), of: a)
         bench.queue.setHoldings(Sample.holdings("4-5"), of: b)
@@ -62,7 +62,7 @@ private struct Bench {
 
     @Test("no more chunks of one peer are under way than the limit, and none when its link has ended")
     func inFlight() {
-        var bench = Bench((1...20).map { Sample.wanted($0) })
+        var bench = QueueBench((1...20).map { Sample.wanted($0) })
         bench.queue.setHoldings(Sample.holdings("1-20"), of: a)
         let taken = (0..<10).compactMap { _ in bench.next(for: a) }
         #expect(taken.count == Limits.chunksInFlight)
@@ -77,7 +77,7 @@ private struct Bench {
     @Test("chunks on their way fit the memory that is set aside, and a chunk larger than it is not left for ever")
     func memory() {
         let size = Limits.collectedChunkBytes
-        var bench = Bench((1...100).map { Sample.wanted($0, bytes: size) })
+        var bench = QueueBench((1...100).map { Sample.wanted($0, bytes: size) })
         bench.queue.setHoldings(Sample.holdings("1-100"), of: a)
         var taken: [WantedChunk] = []
         while let chunk = bench.next(for: a) {
@@ -88,16 +88,20 @@ private struct Bench {
         #expect(bench.queue.reservedBytes <= Limits.pullMemoryBytes)
         bench.settle(taken[0], .admitted)
         #expect(bench.next(for: a) != nil)
-        var huge = Bench([Sample.wanted(1, bytes: Limits.chunkBytes)])
+        var small = QueueBench((1...2_000).map { Sample.wanted($0, bytes: 1) })
+        small.queue.setHoldings(Sample.holdings("1-2000"), of: a)
+        while let chunk = small.next(for: a) { small.queue.arrived(chunk.fact.sha256) }
+        #expect(small.queue.takenCount == Limits.pullChunks)
+        var huge = QueueBench([Sample.wanted(1, bytes: Limits.chunkBytes)])
         huge.queue.setHoldings(Sample.holdings("1"), of: a)
         #expect(huge.next(for: a) != nil)
     }
 
     @Test(
-        "a chunk in trouble is asked of another peer at once, of the same one after delays that grow, and blocks no other"
+        "a chunk in trouble is asked of another peer at once, of the same one later and later, and blocks no other"
     )
     func trouble() {
-        var bench = Bench([Sample.wanted(9), Sample.wanted(8), Sample.wanted(7)])
+        var bench = QueueBench([Sample.wanted(9), Sample.wanted(8), Sample.wanted(7)])
         bench.queue.setHoldings(Sample.holdings("7-9"), of: a)
         let first = bench.next(for: a)!
         bench.settle(first, .failed(.corruptChunk))
@@ -126,7 +130,7 @@ private struct Bench {
 
     @Test("after a broken link a chunk is asked for again at once; one that breaks it each time is not first for ever")
     func interrupted() {
-        var bench = Bench([Sample.wanted(2), Sample.wanted(1)])
+        var bench = QueueBench([Sample.wanted(2), Sample.wanted(1)])
         bench.queue.setHoldings(Sample.holdings("1-2"), of: a)
         let poison = bench.next(for: a)!
         bench.settle(poison, .interrupted(keptSome: false))
@@ -137,7 +141,7 @@ private struct Bench {
 
     @Test("a full disk stops all pulling for a while, not each chunk for itself")
     func storage() {
-        var bench = Bench((1...10).map { Sample.wanted($0) })
+        var bench = QueueBench((1...10).map { Sample.wanted($0) })
         bench.queue.setHoldings(Sample.holdings("1-10"), of: a)
         let taken = (0..<4).compactMap { _ in bench.next(for: a) }
         for chunk in taken { bench.settle(chunk, .storageFailed) }
@@ -149,26 +153,26 @@ private struct Bench {
 
     @Test("older chunks are found behind thousands that nobody who is there can give")
     func buried() {
-        let gone = (20_001...32_000).reversed().map { Sample.wanted($0) }
-        let here = (1...900).reversed().map { Sample.wanted($0) }
-        var bench = Bench(gone + here)
-        bench.queue.setHoldings(Sample.holdings("1-900"), of: a)
+        let gone = (20_001...29_000).reversed().map { Sample.wanted($0) }
+        let here = (1...600).reversed().map { Sample.wanted($0) }
+        var bench = QueueBench(gone + here)
+        bench.queue.setHoldings(Sample.holdings("1-600"), of: a)
         var pulled: [Int64] = []
         for turn in 0..<2_000 {
             _ = bench.queue.tick(now: Sample.time(Double(turn)))
             guard let chunk = bench.next(for: a, at: Double(turn)) else { continue }
             pulled.append(chunk.name.n)
             bench.settle(chunk, .admitted, at: Double(turn))
-            if pulled.count == 900 { break }
+            if pulled.count == 600 { break }
         }
-        #expect(pulled == Array((1...900).reversed()))
+        #expect(pulled == Array((1...600).reversed()))
         #expect(bench.scans < 100)
     }
 
     @Test("a peer behind another's backlog is served too, and one without anything costs no searching")
     func starving() {
         let mine = (1...5).reversed().map { Sample.wanted($0) }
-        var bench = Bench((10_001...18_000).reversed().map { Sample.wanted($0) } + mine)
+        var bench = QueueBench((10_001...18_000).reversed().map { Sample.wanted($0) } + mine)
         bench.queue.setHoldings(Sample.holdings("10001-18000"), of: a)
         bench.queue.setHoldings(Sample.holdings("1-5"), of: b)
         let synced = Sample.node(12)
@@ -193,7 +197,7 @@ private struct Bench {
 
     @Test("a chunk that was admitted while the queue was looking is not pulled twice")
     func admittedDuringScan() {
-        var bench = Bench([Sample.wanted(2), Sample.wanted(1)])
+        var bench = QueueBench([Sample.wanted(2), Sample.wanted(1)])
         bench.queue.setHoldings(Sample.holdings("1-2"), of: a)
         let chunk = bench.next(for: a)!
         bench.queue.scanSoon()
@@ -219,7 +223,7 @@ private struct Bench {
         for (policy, expected) in [
             (.all, [3, 2, 1]), (.none, [3]), (.mission("deep"), [3, 2]),
         ] as [(PullPolicy, [Int64])] {
-            var bench = Bench([own, Sample.wanted(2, mission: "deep"), Sample.wanted(1, mission: "m")])
+            var bench = QueueBench([own, Sample.wanted(2, mission: "deep"), Sample.wanted(1, mission: "m")])
             bench.queue.setPolicy(policy)
             bench.queue.setHoldings(all, of: a)
             #expect((0..<4).compactMap { _ in bench.next(for: a)?.name.n } == expected)
@@ -228,9 +232,9 @@ private struct Bench {
 
     @Test("peers come and go, fail and lie at random: every chunk that some peer gives is here in the end, each once")
     func convergence() {
-        for seed in 1...150 as ClosedRange<UInt64> {
+        for seed in 1...40 as ClosedRange<UInt64> {
             var random = Seeded(state: seed)
-            var bench = Bench((1...120).reversed().map { Sample.wanted($0) })
+            var bench = QueueBench((1...120).reversed().map { Sample.wanted($0) })
             let peers = [a, b, Sample.node(12)]
             var underWay: [(chunk: WantedChunk, peer: NodeID)] = []
             var admitted: [Int64] = []
