@@ -27,7 +27,8 @@ extension Channel {
         await Task.yield()
     }
 
-    /// Waits until something has happened to the input. A deadline that passes is no fault of the connection: it goes on.
+    /// Waits until something has happened to the input. A deadline that passes is no fault of the connection: it goes
+    /// on.
     func inputEvent() async throws(ChannelFailure) {
         precondition(reader == nil, "one reads a channel at a time")
         await withCheckedContinuation { continuation in
@@ -89,8 +90,8 @@ extension Channel {
     }
 
     func inputArrived() {
-        // Not by libevent's own high-water mark: while input stays above it, 2.1 calls back for ever and nothing else runs. A bare socket
-        // is paused at libevent's first full read, since the rest comes faster without it.
+        // Not by libevent's own high-water mark: while input stays above it, 2.1 calls back for ever and nothing else
+        // runs. A bare socket is paused at libevent's first full read, since the rest comes faster without it.
         if readAhead >= (isPlain ? Self.eventReadBytes : Self.pieceBytes) {
             isReadingPaused = true
             bufferevent_disable(event, Int16(EV_READ))

@@ -59,8 +59,8 @@ extension Channel {
         drainer.continuation.resume()
     }
 
-    /// Sends what is queued, tells the peer that nothing follows, and waits for its end, so that unread bytes of a refused request do
-    /// not make the kernel throw the answer away (RFC 9112, section 9.6). The caller closes.
+    /// Sends what is queued, tells the peer that nothing follows, and waits for its end, so that unread bytes of a
+    /// refused request do not make the kernel throw the answer away (RFC 9112, section 9.6). The caller closes.
     func finish(by deadline: MonotonicTime) async throws(ChannelFailure) {
         try await drained(below: 1)
         endOutput()

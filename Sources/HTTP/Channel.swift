@@ -27,9 +27,11 @@ package enum ChannelFailure: Error, Hashable, Sendable, CustomStringConvertible 
 
 /// One connection's bytes, both ways, over a libevent bufferevent. Nothing above asks what lies beneath it.
 ///
-/// The bufferevent holds the channel until `close()`, so that a callback never meets one that is gone: every owner closes.
+/// The bufferevent holds the channel until `close()`, so that a callback never meets one that is gone: every owner
+/// closes.
 actor Channel {
-    /// How an exchange, a request and its response, has ended: the response is out, the peer has gone, or the server wants it over.
+    /// How an exchange, a request and its response, has ended: the response is out, the peer has gone, or the server
+    /// wants it over.
     enum ExchangeEnd: Sendable { case done, gone, unwanted }
 
     enum Watch {
@@ -48,7 +50,8 @@ actor Channel {
     private var descriptor: Descriptor?
     /// The descriptor's number, good for as long as there is an event.
     let raw: Int32
-    /// Where nothing lies between us and the socket, bulk goes past libevent's small reads and its copy of what is written.
+    /// Where nothing lies between us and the socket, bulk goes past libevent's small reads and its copy of what is
+    /// written.
     let isPlain: Bool
     var event: OpaquePointer?
     var failure: ChannelFailure?
@@ -181,7 +184,8 @@ extension Channel {
         }
     }
 
-    /// Frees the bufferevent and closes the socket; whoever waits is told. Bytes still queued are lost: `finish` first where they matter.
+    /// Frees the bufferevent and closes the socket; whoever waits is told. Bytes still queued are lost: `finish` first
+    /// where they matter.
     func close() {
         fail(.closed)
         guard let event else { return }
@@ -196,7 +200,8 @@ extension Channel {
         Unmanaged.passUnretained(self).release()
     }
 
-    /// Ends the connection with a reset, so that even a peer that reads until the end knows that it has not got everything.
+    /// Ends the connection with a reset, so that even a peer that reads until the end knows that it has not got
+    /// everything.
     func reset() {
         guard event != nil else { return }
         var linger = linger(l_onoff: 1, l_linger: 0)

@@ -1,8 +1,9 @@
 internal import Glibc
-package import Model
+internal import Model
 package import Reactor
 
-/// A kept-alive connection to one server: one exchange at a time, its body pulled. After any error it is closed for good.
+/// A kept-alive connection to one server: one exchange at a time, its body pulled. After any error it is closed for
+/// good.
 package actor HTTPConnection {
     /// Times and sizes of a connection.
     package struct Settings: Sendable {
@@ -47,7 +48,7 @@ package actor HTTPConnection {
     private var input: [UInt8] = []
     private var offset = 0
 
-    private init(_ channel: Channel, host: String, on loop: EventLoop, settings: Settings) {
+    init(_ channel: Channel, host: String, on loop: EventLoop, settings: Settings) {
         self.channel = channel
         self.host = host
         self.loop = loop
@@ -56,7 +57,8 @@ package actor HTTPConnection {
 
     isolated deinit { channel.assumeIsolated { $0.close() } }
 
-    /// Whether another request may be sent: nothing is under way, and the server has neither ended the connection nor said anything.
+    /// Whether another request may be sent: nothing is under way, and the server has neither ended the connection nor
+    /// said anything.
     package var isIdle: Bool {
         guard case .idle = state else { return false }
         return !channel.assumeIsolated { $0.hasEnded || $0.readAhead > 0 }
@@ -64,71 +66,6 @@ package actor HTTPConnection {
 
     /// Ends the connection at once; what waits on it gets an error.
     package func close() { end(.closed) }
-}
-
-// MARK: - Opening
-
-extension HTTPConnection {
-    package static func open(
-        to endpoint: Endpoint, on loop: EventLoop, settings: Settings = Settings()
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        // An IPv6 scope means nothing to the server (RFC 6874).
-        let bare = Endpoint(host: String(endpoint.host.prefix { $0 != "%" }), port: endpoint.port)
-        return try await counted(settings) { () async throws(HTTPClientError) in
-            let deadline = SystemClock.monotonic().advanced(by: settings.connectTime)
-            let addresses = try await HostLookup.addresses(of: endpoint, on: loop, by: deadline)
-            return try await open(addresses, host: bare.description, on: loop, settings: settings, by: deadline)
-        }
-    }
-
-    package static func open(
-        toUnixSocket path: String, on loop: EventLoop, settings: Settings = Settings()
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        try await counted(settings) { () async throws(HTTPClientError) in
-            let file: SocketFile
-            do throws(SyscallError) { file = try SocketFile(path) } catch { throw .unreachable(error) }
-            let deadline = SystemClock.monotonic().advanced(by: settings.connectTime)
-            let connection = try await open(
-                [file.address], host: "localhost", on: loop, settings: settings, by: deadline)
-            withExtendedLifetime(file) {}
-            return connection
-        }
-    }
-
-    private static func counted(
-        _ settings: Settings, _ body: () async throws(HTTPClientError) -> HTTPConnection
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        do throws(HTTPClientError) {
-            return try await body()
-        } catch {
-            settings.faults?.add(error.kind)
-            throw error
-        }
-    }
-
-    /// Tries the addresses in turn; each gets its share of the time that is left.
-    private static func open(
-        _ addresses: [SocketAddress], host: String, on loop: EventLoop, settings: Settings, by deadline: MonotonicTime
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        var last = HTTPClientError.connectTimeout
-        for (index, address) in addresses.enumerated() {
-            let now = SystemClock.monotonic()
-            let share = Duration.nanoseconds(now.duration(to: deadline).nanoseconds / Int64(addresses.count - index))
-            do throws(ChannelFailure) {
-                let channel = try await Channel.connect(
-                    to: address, on: loop, by: now.advanced(by: share), receiveBuffer: settings.receiveBufferBytes,
-                    timing: Channel.Timing(stall: settings.sendStallTime))
-                return HTTPConnection(channel, host: host, on: loop, settings: settings)
-            } catch {
-                switch error {
-                case .socket(let error): last = .unreachable(error)
-                case .timedOut, .stalled: last = .connectTimeout
-                case .closed, .cancelled: throw .cancelled
-                }
-            }
-        }
-        throw last
-    }
 }
 
 // MARK: - An exchange
@@ -248,6 +185,7 @@ extension HTTPConnection {
             offset = 0
         } else {
             for range in progress.body { piece += input[range] }
+            if offset == input.count { (input, offset) = ([], 0) }
         }
         body.received += Int64(piece.count)
         state = .body(body)

@@ -1,10 +1,11 @@
 internal import CLLHTTP
 internal import Model
 
-/// llhttp for one connection: takes bytes as they come and says where heads and bodies are in them. Holds no socket and no clock.
+/// llhttp for one connection: takes bytes as they come and says where heads and bodies are in them. Holds no socket and
+/// no clock.
 ///
-/// It stops after each head and after each message, so that what follows is read only when its owner asks. Each message starts with a
-/// fresh parser: nothing of one can colour the next.
+/// It stops after each head and after each message, so that what follows is read only when its owner asks. Each message
+/// starts with a fresh parser: nothing of one can colour the next.
 final class MessageParser {
     enum Kind { case request, response }
 
@@ -152,7 +153,8 @@ extension MessageParser {
 
 extension MessageParser {
     private func finishHead() throws(MessageFault) -> MessageHead {
-        // One empty line before a request is forgiven (RFC 9112, section 2.2); llhttp would take any number, and of any kind.
+        // One empty line before a request is forgiven (RFC 9112, section 2.2); llhttp would take any number, and of any
+        // kind.
         let isRequest = kind == .request
         let start = isRequest && raw.starts(with: [13, 10]) ? 2 : 0
         try HeadRules.check(raw[start...], isRequest: isRequest)

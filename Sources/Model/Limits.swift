@@ -25,10 +25,6 @@ package enum Limits {
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
     package static let chunkBytes: Int64 = 1 << 30
-    /// A row beyond this is no row but a stream without newlines; it is cut with a gap.
-    package static let rowBytes = 1 << 20
-    /// Kept free for the facts that tell of a full disk.
-    package static let reserveBytes: Int64 = 8 << 20
     /// Streams of one session; a session fact lists them all.
     package static let streamsPerSession = 64
 
@@ -75,10 +71,11 @@ package enum Limits {
     package static let idleTime = Duration.seconds(75)
     /// From the end of a head to the end of its request's body: 4 MiB at 35 kB/s, slower than any cap that makes sense.
     package static let requestBodyTime = Duration.seconds(120)
-    /// A peer that has ended its side may still listen; one that has died looks the same until something is sent to it. An answer that
-    /// is not begun, or does not go on, for this long after such an end is given up.
+    /// A peer that has ended its side may still listen; one that has died looks the same until something is sent to
+    /// it. An answer that is not begun, or does not go on, for this long after such an end is given up.
     package static let halfClosedTime = Duration.seconds(1)
-    /// After an error answer, how long and for how many bytes the rest of a request is still taken, so that the answer arrives.
+    /// After an error answer, how long and for how many bytes the rest of a request is still taken, so that the answer
+    /// arrives.
     package static let lingerTime = Duration.seconds(2)
     package static let lingerBytes = 16 << 20
     /// Connections beyond the limits that are told so with a 503; more are closed without a word.
@@ -91,12 +88,15 @@ package enum Limits {
     package static let connectTime = Duration.seconds(5)
     /// Names that are resolved at once: each takes a thread for as long as the resolver likes.
     package static let lookups = 4
-    /// The lines and extensions around a chunked body's bytes may take this much, and 16 bytes for each byte of the body.
+    /// The lines and extensions around a chunked body's bytes may take this much, and 16 bytes for each byte of the
+    /// body.
     package static let chunkFramingBytes = 4096
     /// Interim responses (1xx) before the one that counts.
     package static let interimResponses = 8
     /// A request body: facts asked for, holdings stated.
     package static let requestBodyBytes = 4 << 20
+    /// Request bodies of all connections together: what a flood of large requests may cost a Pi's memory.
+    package static let requestBodiesBytes = 32 << 20
     /// A response that is held in memory by a client; chunks are streamed and not bound by it.
     package static let responseBodyBytes = 64 << 20
     /// Bytes queued towards one client before no more is read for it.

@@ -141,7 +141,12 @@ struct Answer: Sendable, CustomTestStringConvertible {
     @Test("nobody there is unreachable; a name that leads nowhere is unresolved")
     func unreachable() async throws {
         let faults = FaultTally()
-        let free = try Listener.tcp(#require(Endpoint("127.0.0.1:0"))).endpoint
+        // Bound, so that nobody else gets the port, and not listening.
+        let bound = try SocketCalls.open(family: AF_INET)
+        let raw = bound.raw
+        let address = try #require(SocketAddress(numeric: "127.0.0.1", port: 0))
+        #expect(address.withSockaddr { bind(raw, $0, $1) } == 0)
+        let free = SocketAddress(filledBy: { getsockname(raw, $0, $1) })?.endpoint
         await #expect(throws: HTTPClientError.unreachable(SyscallError("connect", code: ECONNREFUSED))) {
             _ = try await HTTPConnection.open(to: #require(free), on: testLoop, settings: Self.settings(faults))
         }
@@ -232,6 +237,34 @@ struct Answer: Sendable, CustomTestStringConvertible {
         }
     }
 
+    @Test("a connection that nobody holds any more is closed")
+    func dropped() async throws {
+        try await withServer { _ in
+            .text("x")
+        } _: { endpoint, server in
+            do {
+                let connection = try await HTTPConnection.open(to: endpoint, on: testLoop)
+                _ = try await connection.send(HTTPClientRequest(.get, "/")).body.collect()
+            }
+            while await server.counts.open > 0 { await Task.yield() }
+        }
+    }
+
+    @Test("what is asked after the end of a response that closes is no body, and no fault")
+    func closes() async throws {
+        let faults = FaultTally()
+        try await withServer { _ in
+            HTTPResponse(.ok, headers: ["Connection": "close"], body: .bytes([1, 2]))
+        } _: { endpoint, _ in
+            let connection = try await HTTPConnection.open(to: endpoint, on: testLoop, settings: Self.settings(faults))
+            let response = try await connection.send(HTTPClientRequest(.get, "/"))
+            #expect(try await response.body.next() == [1, 2])
+            #expect(try await response.body.next() == nil)
+            #expect(await !connection.isIdle)
+        }
+        #expect(faults.snapshot.isEmpty)
+    }
+
     @Test("a slow consumer holds the sender back")
     func backPressure() async throws {
         let produced = Locked(0)
@@ -252,7 +285,8 @@ struct Answer: Sendable, CustomTestStringConvertible {
             var taken = 0
             while taken < 8 << 20 {
                 taken += try await #require(response.body.next()).count
-                // Half the server's queue, one piece, one read of the client, and what the kernel holds of a Unix socket.
+                // Half the server's queue, one piece, one read of the client, and what the kernel holds of a Unix
+                // socket.
                 let ahead = produced.withLock { $0 } - taken
                 #expect(ahead <= Limits.sendQueueBytes / 2 + piece.count + 2 * Channel.pieceBytes + 512 * 1024)
             }

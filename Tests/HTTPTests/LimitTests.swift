@@ -125,6 +125,33 @@ import Testing
         }
     }
 
+    @Test("bodies that are too much together are refused, and what has been answered makes room")
+    func bodies() async throws {
+        let settings = Self.settings { $0.bodiesBytes = 100_000 }
+        let (begun, go) = (Bell(), Bell())
+        try await withServer(settings) { request in
+            if request.path == "/hold" {
+                begun.ring()
+                await go.wait()
+            }
+            return .text("\(request.body.count)")
+        } _: { endpoint, _ in
+            func post(_ path: String) -> String {
+                "POST \(path) HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 60000\r\n\r\n"
+                    + String(repeating: "x", count: 60_000)
+            }
+            let holder = try await RawPeer.connect(endpoint)
+            try await holder.send(post("/hold"))
+            await begun.wait()
+            let refused = try await rawExchange(endpoint, post("/"))
+            #expect(refused.statusCode == 503 && refused.contains("too_many_bodies"))
+            go.ring()
+            #expect(try await holder.readToEnd().hasSuffix("\r\n\r\n60000"))
+            await holder.close()
+            #expect(try await rawExchange(endpoint, post("/")).hasSuffix("\r\n\r\n60000"))
+        }
+    }
+
     @Test("without descriptors no connection is accepted for a moment, and the loop does not spin")
     func descriptors() async throws {
         await #expect(processExitsWith: .success) {

@@ -12,8 +12,13 @@ import Testing
 
     /// Feeds the pieces as a connection does, until everything is consumed.
     private static func parse(_ pieces: [[UInt8]], _ kind: MessageParser.Kind) throws -> [Found] {
-        let parser = MessageParser(kind)
         var found: [Found] = []
+        try parse(pieces, kind) { found.append($0) }
+        return found
+    }
+
+    private static func parse(_ pieces: [[UInt8]], _ kind: MessageParser.Kind, _ emit: (Found) -> Void) throws {
+        let parser = MessageParser(kind)
         var current = Found()
         for piece in pieces {
             var offset = 0
@@ -33,12 +38,11 @@ import Testing
             func finish(_ progress: MessageParser.Progress) {
                 for range in progress.body { current.body += piece[range] }
                 guard progress.isComplete else { return }
-                found.append(current)
+                emit(current)
                 current = Found()
                 parser.restart()
             }
         }
-        return found
     }
 
     private static let requests = Array(
@@ -82,6 +86,47 @@ import Testing
         for split in 1..<bytes.count {
             let other = try #require(Self.fault([Array(bytes[..<split]), Array(bytes[split...])]), "split at \(split)")
             #expect(RequestFault(other).status == RequestFault(reason).status, "split at \(split)")
+        }
+    }
+
+    @Test("requests with bytes changed, lost or repeated are read or refused the same, however they are split")
+    func mutations() throws {
+        var random = SplitMix(state: 20_260_131)
+        let alphabet = Array("\r\n :;,\t0aZ/?%\0\u{7f}HTTP1".utf8) + [0x80, 0xff]
+        for round in 0..<3000 {
+            var bytes = Self.requests
+            for _ in 0...Int(random.next() % 3) {
+                let place = Int(random.next() % UInt64(bytes.count))
+                switch random.next() % 4 {
+                case 0: bytes.remove(at: place)
+                case 1: bytes.insert(bytes[place], at: place)
+                case 2: bytes.insert(alphabet[Int(random.next() % UInt64(alphabet.count))], at: place)
+                default: bytes[place] = alphabet[Int(random.next() % UInt64(alphabet.count))]
+                }
+            }
+            let split = Int(random.next() % UInt64(bytes.count))
+            let whole = Self.outcome([bytes])
+            #expect(
+                Self.outcome([Array(bytes[..<split]), Array(bytes[split...])]) == whole, "round \(round), \(split)")
+            if round % 10 == 0 { #expect(Self.outcome(bytes.map { [$0] }) == whole, "round \(round)") }
+        }
+    }
+
+    /// What was found before the input ended or was refused.
+    private static func outcome(_ pieces: [[UInt8]]) -> [Found?] {
+        var found: [Found?] = []
+        do { try parse(pieces, .request) { found.append($0) } } catch { found.append(nil) }
+        return found
+    }
+
+    private struct SplitMix: RandomNumberGenerator {
+        var state: UInt64
+        mutating func next() -> UInt64 {
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var z = state
+            z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+            z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+            return z ^ (z >> 31)
         }
     }
 

@@ -39,12 +39,14 @@ struct RawPeer: Sendable {
     func send(_ text: String) async throws { try await channel.write(Array(text.utf8)) }
 
     /// Everything until the peer ends the connection.
-    func readToEnd() async throws -> String {
+    func readToEnd() async throws -> String { String(decoding: try await readBytesToEnd(), as: UTF8.self) }
+
+    func readBytesToEnd() async throws -> [UInt8] {
         var all: [UInt8] = []
         while let bytes = try await channel.read(by: SystemClock.monotonic().advanced(by: .seconds(10))) {
             all += bytes
         }
-        return String(decoding: all, as: UTF8.self)
+        return all
     }
 
     /// Reads until the text that has come ends with `suffix`.
@@ -80,7 +82,16 @@ extension String {
 }
 
 /// Bytes that differ from place to place, so that a shift or a hole shows.
-func patterned(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) } }
+func patterned(_ count: Int) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        var index = 0
+        while index < count {
+            buffer[index] = UInt8(truncatingIfNeeded: index &* 7 &+ index >> 8)
+            index += 1
+        }
+        filled = count
+    }
+}
 
 extension RawPeer {
     static func connect(unix path: String) async throws -> RawPeer {

@@ -248,7 +248,7 @@ import Testing
             while await bench.recorder.readingCount() < 9 { _ = await bells.next() }
             #expect(await bench.store.dataRows == 0)
         }
-        try EventLoop.once {
+        try EventLoop.once { _ in
             let id = try #require(await store.order.first)
             #expect(await store.sessions[id]?.sealed[.data] == [9])
             #expect(await store.end(id) == nil)
