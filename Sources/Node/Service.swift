@@ -51,7 +51,7 @@ package struct ServiceGroup: Sendable {
                 do {
                     try await service.run()
                 } catch is CancellationError where Task.isCancelled {
-                    // Told to finish, it did.
+                    // It was asked to finish, and has.
                 } catch {
                     throw ServiceFailure(service: service.name, cause: error)
                 }
