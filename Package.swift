@@ -91,6 +91,8 @@ let package = Package(
         .testTarget(
             name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
             swiftSettings: strict),
+        // Real processes of the built program: what a person at a shell meets.
+        .testTarget(name: "ProcessTests", dependencies: ["qnode"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )

@@ -108,11 +108,8 @@ struct StatusText {
         let node = status.node
         let endpoints = node.listen.map(\.description).joined(separator: ", ")
         let words = StatusWords(style: style)
-        rows.append(
-            (
-                node.role.rawValue,
-                "\(TerminalText.safe(node.name)) (\(node.id.short)), up \(words.duration(node.uptimeS)), at \(endpoints)"
-            ))
+        let name = "\(TerminalText.safe(node.name)) (\(node.id.short))"
+        rows.append((node.role.rawValue, "\(name), up \(words.duration(node.uptimeS)), at \(endpoints)"))
         if let instrument = status.instrument { rows.append(("sensor", words.text(instrument))) }
         if let recording = status.recording { rows += lines(recording, words) }
         rows.append(("holds", held(status.store, words)))

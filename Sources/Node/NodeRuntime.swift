@@ -46,7 +46,7 @@ package struct NodeRuntime: Sendable {
     ) async throws -> NodeRuntime {
         do {
             try Store.prepare(configuration.data)
-            let identity = try NodeIdentity.open(in: configuration.identity)
+            let identity = try identity(configuration)
             let store = try await Store.open(
                 configuration.data, node: identity.node, incarnation: .random(), lanes: threads.lanes,
                 view: configuration.view, log: log.named("store"))
@@ -59,6 +59,15 @@ package struct NodeRuntime: Sendable {
             }
         } catch {
             throw NodeError(error)
+        }
+    }
+
+    /// The key is the first file that a new data directory gets: what is wrong with the directory shows there.
+    private static func identity(_ configuration: NodeConfiguration) throws -> NodeIdentity {
+        do {
+            return try NodeIdentity.open(in: configuration.identity)
+        } catch .system(_, let error) where configuration.identity.hasPrefix(configuration.data + "/") {
+            throw Store.explain(error, path: configuration.data)
         }
     }
 

@@ -26,10 +26,10 @@ enum StatusLine {
         let who = node.name == node.role.rawValue ? node.name : "\(node.role.rawValue) \(node.name)"
         var parts: [String] = []
         if let recording = status.recording {
+            let growing = "\(words.count(recording.openChunkRows)) in the growing chunk"
             parts.append(
                 recording.isRecording
-                    ? "recorded \(words.counted(recording.rows, "row")), \(words.count(recording.openChunkRows)) in the growing chunk"
-                    : "records nothing")
+                    ? "recorded \(words.counted(recording.rows, "row")), \(growing)" : "records nothing")
         }
         parts.append("holds \(words.rowsInChunks(status.store.rows, status.store.dataChunks))")
         if status.peers.isEmpty { parts.append("no peer yet") }

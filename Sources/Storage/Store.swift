@@ -57,6 +57,11 @@ package final class Store: Sendable {
         do { try makeDirectories(path) } catch { throw DataDirectory.explain(error, path: path) }
     }
 
+    /// What a failed call within the data directory means to a person.
+    package static func explain(_ error: SyscallError, path: String) -> StoreError {
+        DataDirectory.explain(error, path: path)
+    }
+
     /// Locks the directory, recovers what an earlier process left, and opens it for work.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
