@@ -253,8 +253,11 @@ package final class Store: Sendable {
         return (name.folder.map { $0 + "/" } ?? "") + name.file
     }
 
-    /// Brings partial copies and manifests of the folder for people up to date.
-    package func refreshView() async { await catalogue.refreshView(await journal.openChunks()) }
+    /// Brings partial copies and manifests of the folder for people up to date; with `newOnly`, only copies open chunks
+    /// that have no partial copy yet.
+    package func refreshView(newOnly: Bool = false) async {
+        await catalogue.refreshView(await journal.openChunks(), newOnly: newOnly)
+    }
 
     // MARK: Bytes
 
