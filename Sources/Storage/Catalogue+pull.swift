@@ -17,12 +17,14 @@ extension Catalogue {
         var report = ReceiptReport()
         var toLog: [RecordedFact] = []
         for bytes in facts {
-            guard let recorded = RecordedFact(parsing: bytes), !isOurs(recorded.fact.name) else {
+            guard let recorded = RecordedFact(parsing: bytes) else {
                 report.refused += 1
                 continue
             }
             if holdings.contains(recorded.fact.name) || heard.contains(recorded.fact.name) {
                 report.known += 1
+            } else if isOurs(recorded.fact.name) {
+                report.refused += 1
             } else if case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session {
                 try hear(recorded, chunk, session)
                 report.heard += 1
@@ -37,7 +39,8 @@ extension Catalogue {
         return report
     }
 
-    /// Only this process writes facts of this incarnation: one that comes back from outside is an echo or a forgery.
+    /// Only this process writes facts of this incarnation, and logs them before anybody hears of them: what comes from
+    /// outside and is not in the log is a forgery.
     private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.
