@@ -44,8 +44,8 @@ struct ColdStartTests {
             _ = try await lab.bus("a")
             _ = try await lab.daemon("a")
             let mirror = Mirror(
-                vehicle: try await .vehicle(lab, "a", ["--mdns", "embedded"]),
-                topside: try await .topside(lab, "a", ["--listen", "[::]:9151"]))
+                vehicle: try await .vehicle(lab, "a", options: ["--mdns", "embedded"]),
+                topside: try await .topside(lab, "a", options: ["--listen", "[::]:9151"]))
             try await mirror.firstChunk("one host, embedded beside a daemon")
             #expect(try await mirror.vehicle.get(NodeStatusForm.self, "/v1/status").discovery.responder == "embedded")
             #expect(try await mirror.topside.get(NodeStatusForm.self, "/v1/status").discovery.responder == "daemon")
@@ -58,7 +58,8 @@ struct ColdStartTests {
             for side in ["a", "b"] { try await lab.ip(side, "-4 addr flush dev tether") }
             let mirror = Mirror(vehicle: try await .vehicle(lab), topside: try await .topside(lab))
             try await mirror.firstChunk("embedded, IPv6 link-local alone")
-            let endpoint = try await mirror.topside.status("live") { $0.live("vehicle") != nil }.live("vehicle")?.endpoint
+            let endpoint = try await mirror.topside.status("live") { $0.live("vehicle") != nil }.live("vehicle")?
+                .endpoint
             #expect(endpoint?.host.hasPrefix("fe80::") == true && endpoint?.host.hasSuffix("%tether") == true)
         }
     }
@@ -78,13 +79,14 @@ struct ColdStartTests {
     func blocked() async throws {
         try await Lab.run(.deafSwitch) { lab in
             let vehicle = try await LabNode.vehicle(lab)
-            let deaf = try await LabNode.topside(lab, name: "deaf", ["--listen", "[::]:9151"])
-            let told = try await LabNode.topside(lab, name: "told", ["--peer", "10.77.0.1"])
+            let deaf = try await LabNode.topside(lab, name: "deaf", options: ["--listen", "[::]:9151"])
+            let told = try await LabNode.topside(lab, name: "told", options: ["--peer", "10.77.0.1"])
             try await Mirror(vehicle: vehicle, topside: told).firstChunk("--peer, multicast blocked")
             let status = try await deaf.status("announced") { $0.discovery.announcedAs != nil }
             #expect(!status.discovery.seen.contains { $0.hasPrefix("vehicle") } && status.live("vehicle") == nil)
-            #expect(try await !told.get(NodeStatusForm.self, "/v1/status").discovery.seen
-                .contains { $0.hasPrefix("vehicle") })
+            #expect(
+                try await !told.get(NodeStatusForm.self, "/v1/status").discovery.seen
+                    .contains { $0.hasPrefix("vehicle") })
         }
     }
 }

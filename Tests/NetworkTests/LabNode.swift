@@ -3,6 +3,7 @@ import Gateway
 import HTTP
 import Model
 import Reactor
+import Storage
 import TestSupport
 
 /// A `qnode` in a namespace of the lab: its process, and its socket, by which the test sees what it does.
@@ -32,14 +33,14 @@ struct LabNode: Sendable {
 
     /// Records a simulated sensor in chunks of one second.
     static func vehicle(
-        _ lab: Lab, _ side: String = "a", name: String = "vehicle", _ options: [String] = []
+        _ lab: Lab, _ side: String = "a", name: String = "vehicle", options: [String] = []
     ) async throws -> LabNode {
         try await start(lab, side, .vehicle, name: name, ["--simulate", "--chunk-interval", "1s"] + options)
     }
 
     /// With nothing but defaults, where no options are given.
     static func topside(
-        _ lab: Lab, _ side: String = "b", name: String = "topside", _ options: [String] = []
+        _ lab: Lab, _ side: String = "b", name: String = "topside", options: [String] = []
     ) async throws -> LabNode {
         try await start(lab, side, .topside, name: name, options)
     }
@@ -48,20 +49,20 @@ struct LabNode: Sendable {
 
     /// What `body` gives, or an error that names `what` and the node's last words.
     func within<Answer: Sendable>(
-        _ limit: Duration = patience, _ what: String, _ body: @escaping @Sendable () async throws -> Answer
+        _ what: String, _ body: @escaping @Sendable () async throws -> Answer
     ) async throws -> Answer {
         let loop = lab.loop
         let answer = try await withThrowingTaskGroup(of: Answer?.self) { group in
             defer { group.cancelAll() }
             group.addTask { try await body() }
             group.addTask {
-                try await loop.sleep(for: limit)
+                try await loop.sleep(for: Self.patience)
                 return nil
             }
             return try await group.next() ?? nil
         }
         guard let answer else {
-            throw ChildError(description: "\(name), after \(limit), not: \(what)\n\(await process.last)")
+            throw ChildError(description: "\(name), after \(Self.patience), not: \(what)\n\(await process.last)")
         }
         return answer
     }
@@ -83,7 +84,7 @@ struct LabNode: Sendable {
     /// Waits until the node's log holds so many facts of a kind, and gives the last of them.
     @discardableResult
     func facts(
-        _ count: Int = 1, _ kind: String, where condition: @escaping @Sendable (Fact) -> Bool = { _ in true }
+        _ kind: String, count: Int = 1, where condition: @escaping @Sendable (Fact) -> Bool = { _ in true }
     ) async throws -> Fact {
         try await within("\(count) facts: \(kind)") {
             let connection = try await connect()

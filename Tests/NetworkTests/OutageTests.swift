@@ -18,11 +18,12 @@ struct OutageTests {
         try await Lab.run { lab in
             let first = try await pair(lab)
             #expect(try await first.topside.process.stop() == 0)
-            let mirror = Mirror(vehicle: first.vehicle, topside: try await .topside(lab, ["--mdns", "off"]))
+            let mirror = Mirror(vehicle: first.vehicle, topside: try await .topside(lab, options: ["--mdns", "off"]))
             let pulled = try await mirror.laterChunk()
             #expect(try await mirror.topside.get(NodeStatusForm.self, "/v1/status").discovery.responder == "off")
-            print("network: topside restarted without mDNS: next chunk after "
-                + mirror.startedAt.duration(to: pulled).rounded)
+            print(
+                "network: topside restarted without mDNS: next chunk after "
+                    + mirror.startedAt.duration(to: pulled).rounded)
         }
     }
 
@@ -36,8 +37,9 @@ struct OutageTests {
             try await mirror.topside.status("the vehicle is back") { $0.live("vehicle") != nil }
             let met = mirror.startedAt.duration(to: SystemClock.monotonic())
             let pulled = try await mirror.laterChunk()
-            print("network: vehicle killed and started again: met after \(met.rounded), next chunk after "
-                + mirror.startedAt.duration(to: pulled).rounded)
+            print(
+                "network: vehicle killed and started again: met after \(met.rounded), next chunk after "
+                    + mirror.startedAt.duration(to: pulled).rounded)
             // The same recording goes on: it was an interruption of seconds.
             #expect(try await mirror.converged().count == 1)
         }

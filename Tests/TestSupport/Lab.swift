@@ -102,9 +102,12 @@ package actor Lab {
     }
 
     private func close() async throws {
+        // Without goodbyes, which nobody hears; and an avahi-daemon whose bus has ended while it had something to say
+        // to a client heeds no signal but this (Debian's 0.8: it writes to the broken connection for ever).
+        for child in children { await child.signal(SIGKILL) }
         var stuck: (any Error)?
         for child in children.reversed() {
-            do { try await child.stop() } catch { stuck = error }
+            do { try await child.kill9() } catch { stuck = error }
         }
         children = []
         try await janitor?.stop()
