@@ -1,7 +1,8 @@
 package import Model
 package import Reactor
 
-/// Any instrument that prints lines, on a tty, a TCP connection that is dialled, or a UDP port: NMEA and the like. It never writes.
+/// Any instrument that prints lines, on a tty, a TCP connection that is dialled, or a UDP port: NMEA and the like. It
+/// never writes.
 package actor LineSource: InstrumentSource {
     package enum Place: Hashable, Sendable, CustomStringConvertible {
         case serial(path: String, baud: Int)

@@ -1,6 +1,7 @@
 package import Model
 
-/// What an instrument's bytes mean where its lines are not understood: each line that is not blank is a row. A value that is told the time.
+/// What an instrument's bytes mean where its lines are not understood: each line that is not blank is a row. A value
+/// that is told the time.
 package struct LineStream: Sendable {
     package struct Timings: Hashable, Sendable {
         /// Silence that is a fault, where three periods are not longer.

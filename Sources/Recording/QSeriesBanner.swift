@@ -1,5 +1,5 @@
-/// The lines that a Q-Series sensor prints when it starts and in its menu, none of which is a sample. A line is known by a part of it: a
-/// reset in mid-line glues its beginning to half a sample, and firmwares differ in the rest.
+/// The lines that a Q-Series sensor prints when it starts and in its menu, none of which is a sample. A line is known
+/// by a part of it: a reset in mid-line glues its beginning to half a sample, and firmwares differ in the rest.
 enum QSeriesBanner {
     enum Line: Hashable, Sendable {
         /// The first of a banner.

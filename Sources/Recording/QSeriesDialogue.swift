@@ -1,7 +1,7 @@
 import Model
 
-/// A visit to a Q-Series sensor's menu, from ESC to `X`: what to send next, given what the sensor has printed and the time. It
-/// synchronises on the prompt, bears a sensor that was left hanging in one, and always ends.
+/// A visit to a Q-Series sensor's menu, from ESC to `X`: what to send next, given what the sensor has printed and the
+/// time. It synchronises on the prompt, bears a sensor that was left hanging in one, and always ends.
 struct QSeriesDialogue: Sendable {
     /// One question and its answer.
     struct Step: Hashable, Sendable {
@@ -66,8 +66,8 @@ struct QSeriesDialogue: Sendable {
     /// `X` was sent at the prompt and nothing came after it: quiet mode prints no banner.
     private(set) var leftQuietly = false
 
-    /// Bytes came. The bytes to send, and the outcome where this ended it. `isSampling`: they are samples, as far as is known; a sensor
-    /// that goes on sampling has not heard the call for its menu.
+    /// Bytes came. The bytes to send, and the outcome where this ended it. `isSampling`: they are samples, as far as is
+    /// known; a sensor that goes on sampling has not heard the call for its menu.
     mutating func received(
         _ bytes: [UInt8], isSampling: Bool, now: MonotonicTime
     ) -> (send: [UInt8], outcome: Outcome?) {
@@ -220,8 +220,8 @@ struct QSeriesDialogue: Sendable {
 }
 
 extension QSeriesDialogue {
-    /// The steps that set a sensor up and read its dump. A command that takes a line ends in CR; `M` and what belongs to it must not:
-    /// a stray CR there is answered by `I am confused`.
+    /// The steps that set a sensor up and read its dump. A command that takes a line ends in CR; `M` and what belongs
+    /// to it must not: a stray CR there is answered by `I am confused`.
     static func steps(for settings: QSeriesSettings) -> [Step] {
         let lost = ["I am confused", "Timed out waiting"]
         var steps: [Step] = []

@@ -1,6 +1,7 @@
 import Model
 
-/// Tells samples from all else that a Q-Series sensor prints. No line is a sample while the sensor is in its banner or its menu.
+/// Tells samples from all else that a Q-Series sensor prints. No line is a sample while the sensor is in its banner or
+/// its menu.
 struct QSeriesLineClassifier: Sendable {
     enum Context: Hashable, Sendable {
         case sampling

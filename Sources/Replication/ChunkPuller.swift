@@ -192,7 +192,7 @@ actor ChunkPuller {
         queue.settled(chunk, outcome, jitter: .random(in: 0..<1), now: venue.now())
         switch outcome {
         case .admitted: tallies[peer]?.admitted(chunk.fact.bytes, realtime: venue.realtime())
-        case .failed(let fault):
+        case .failed(let fault, _):
             tallies[peer]?.count(fault, "chunk \(chunk.fact.sha256): \(reason)")
             log.warning(
                 "a chunk did not come as it should; it is asked for again", ("chunk", chunk.fact.sha256),

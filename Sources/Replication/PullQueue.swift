@@ -46,8 +46,8 @@ package struct PullQueue: Sendable {
 
     package enum Outcome: Hashable, Sendable {
         case admitted
-        /// The peer gave it wrongly or not at all.
-        case failed(PeerFault)
+        /// The peer gave it wrongly or not at all; whether what had come was kept.
+        case failed(PeerFault, keptSome: Bool = false)
         /// The link ended meanwhile; whether what had come was kept.
         case interrupted(keptSome: Bool)
         /// Our own disk would not take it.
@@ -144,14 +144,15 @@ package struct PullQueue: Sendable {
             retries.succeeded(id)
             storageFailures = 0
             noteSettled(id)
-        case .failed:
-            retries.failed(id, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
-            scanSoon()
-        case .interrupted(keptSome: true):
+        case .failed(_, keptSome: true), .interrupted(keptSome: true):
             retries.succeeded(id)
             scanSoon()
-        case .interrupted(keptSome: false):
+        case .failed(.cutOff, keptSome: false), .interrupted(keptSome: false):
+            // As a rule it was the link: when it is back, this must go on at once.
             retries.failed(id, chunk.name, by: entry.peer, isForgiven: true, jitter: jitter, now: now)
+            scanSoon()
+        case .failed:
+            retries.failed(id, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
             scanSoon()
         case .storageFailed:
             scanSoon()

@@ -173,7 +173,7 @@ import Testing
         let line = ReceivedLine(
             bytes: Array(text.utf8), at: RecorderBench.start, content: sample.map { .sample($0) } ?? .rejected(.number))
         var bytes: [UInt8] = []
-        RowWriter(format: format, isText: false).appendRow(line, sensorID: id, to: &bytes)
+        RowWriter(format: format, isText: false).appendRow(line, RowWriter.Stamp(line.at), sensorID: id, to: &bytes)
         return String(decoding: bytes, as: UTF8.self)
     }
 
@@ -202,7 +202,7 @@ import Testing
             let bytes = Array([0xff, 0x00, 0x41, 0xfe, 0x0d, 0x0a, 0x80].prefix(count) as ArraySlice<UInt8>)
             let line = ReceivedLine(bytes: bytes, at: RecorderBench.start, content: .rejected(.garbage))
             var row: [UInt8] = []
-            RowWriter.appendRaw(line, row: nil, to: &row)
+            RowWriter.appendRaw(line, RowWriter.Stamp(line.at), row: nil, to: &row)
             let text = String(decoding: row, as: UTF8.self)
             #expect(text.contains(count == 0 ? "\"line\":\"\"}" : "\"line_base64\":\"\(Self.base64[count])\"}"))
         }
@@ -222,10 +222,10 @@ import Testing
         let line = ReceivedLine(
             bytes: Array("$GPGGA,1,\"x\"\r\n".utf8), at: RecorderBench.start, content: .text)
         var csv: [UInt8] = []
-        RowWriter(format: .csv, isText: true).appendRow(line, sensorID: "gps", to: &csv)
+        RowWriter(format: .csv, isText: true).appendRow(line, RowWriter.Stamp(line.at), sensorID: "gps", to: &csv)
         #expect(String(decoding: csv, as: UTF8.self).hasSuffix("+00:00,gps,\"$GPGGA,1,\"\"x\"\"\"\n"))
         var json: [UInt8] = []
-        RowWriter(format: .jsonl, isText: true).appendRow(line, sensorID: "gps", to: &json)
+        RowWriter(format: .jsonl, isText: true).appendRow(line, RowWriter.Stamp(line.at), sensorID: "gps", to: &json)
         #expect(
             String(decoding: json, as: UTF8.self).hasSuffix("\"source_id\":\"gps\",\"line\":\"$GPGGA,1,\\\"x\\\"\"}\n"))
     }

@@ -170,7 +170,8 @@ import Testing
 
 @Suite struct ConfigurationTests {
     private let text =
-        "125,9600,1.0000,QSP, in water,E,4.003,G,H,serial ######   ,1.000,-0.000012,7.494,1,B,$ME, ,1,125,S,25.19,uE,V,C,x"
+        "125,9600,1.0000,QSP, in water,E,4.003,G,H,serial ######   ,1.000,-0.000012,7.494,1,B,"
+        + "$ME, ,1,125,S,25.19,uE,V,C,x"
 
     @Test("a dump is read, commas in its texts notwithstanding")
     func dump() throws {

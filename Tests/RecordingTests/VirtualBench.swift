@@ -2,7 +2,8 @@ import Model
 
 @testable import Recording
 
-/// The driver's machine and the sensor's firmware, wired to each other, in a time of their own: an hour takes milliseconds.
+/// The driver's machine and the sensor's firmware, wired to each other, in a time of their own: an hour takes
+/// milliseconds.
 struct VirtualBench {
     var machine: QSeriesMachine
     var device: QSeriesDevice
