@@ -67,25 +67,28 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["Model", "Reactor", "HTTP"], swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Model", "Reactor", "Storage", "Recording"], swiftSettings: strict),
         .testTarget(
-            name: "DiscoveryTests", dependencies: ["Model", "Reactor", "Discovery", "discovery-probe"],
+            name: "DiscoveryTests", dependencies: ["Model", "Reactor", "Discovery", "TestSupport", "discovery-probe"],
             swiftSettings: strict),
         // A node's discovery alone, which tests run inside network namespaces.
         .executableTarget(
             name: "discovery-probe", dependencies: ["Model", "Reactor", "Discovery"], path: "Tests/DiscoveryProbe",
             swiftSettings: strict),
-        .testTarget(name: "TimekeepingTests", dependencies: ["Model", "Reactor", "Timekeeping"], swiftSettings: strict),
+        .testTarget(
+            name: "TimekeepingTests", dependencies: ["Model", "Reactor", "Timekeeping"], swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests", dependencies: ["Model", "Reactor", "Storage", "Replication"],
             swiftSettings: strict),
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Model", "Reactor", "Storage", "HTTP", "Discovery", "Timekeeping", "Replication", "Recording", "Gateway",
+                "Model", "Reactor", "Storage", "HTTP", "Discovery", "Timekeeping", "Replication", "Recording",
+                "Gateway",
             ],
             swiftSettings: strict),
         .testTarget(
@@ -93,6 +96,13 @@ let package = Package(
             swiftSettings: strict),
         // Real processes of the built program: what a person at a shell meets.
         .testTarget(name: "ProcessTests", dependencies: ["qnode"], swiftSettings: strict),
+        .testTarget(
+            name: "NetworkTests",
+            dependencies: ["Model", "Reactor", "Storage", "HTTP", "Gateway", "TestSupport", "qnode"],
+            swiftSettings: strict),
+        // Processes and network namespaces, for tests of several targets.
+        .target(
+            name: "TestSupport", dependencies: ["Model", "Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )
