@@ -113,7 +113,7 @@ struct StatusText {
         if let instrument = status.instrument { rows.append(("sensor", words.text(instrument))) }
         if let recording = status.recording { rows += lines(recording, words) }
         rows.append(("holds", held(status.store, words)))
-        for peer in status.peers { rows.append(("peer", text(peer, words))) }
+        for peer in status.peers { rows.append(("peer", text(peer, words, records: status.recording != nil))) }
         for clock in status.clocks { rows.append(("clock", words.clock(clock, status.peers))) }
         rows.append(("mdns", text(status.discovery)))
         let width = rows.map(\.0.count).max() ?? 0
@@ -146,12 +146,12 @@ struct StatusText {
         return rows
     }
 
-    private func text(_ peer: PeerForm, _ words: StatusWords) -> String {
+    private func text(_ peer: PeerForm, _ words: StatusWords, records: Bool) -> String {
         var text = words.name(peer)
         if let role = peer.role, peer.name != role.rawValue { text += " (\(role.rawValue))" }
         if let endpoint = peer.endpoint { text += " at \(endpoint)" }
         text += ": " + words.state(peer)
-        for part in [words.behind(peer), words.fetched(peer), words.safety(peer)] {
+        for part in [words.behind(peer), words.fetched(peer), records ? words.safety(peer) : nil] {
             if let part { text += ", \(part)" }
         }
         if peer.errorCount > 0 {

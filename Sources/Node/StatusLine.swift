@@ -34,7 +34,8 @@ enum StatusLine {
         parts.append("holds \(words.rowsInChunks(status.store.rows, status.store.dataChunks))")
         if status.peers.isEmpty { parts.append("no peer yet") }
         for peer in status.peers {
-            let items = [words.state(peer), words.behind(peer), words.safety(peer)].compactMap { $0 }
+            let items = [words.state(peer), words.behind(peer), status.recording == nil ? nil : words.safety(peer)]
+                .compactMap { $0 }
             parts.append("\(words.name(peer)): " + items.joined(separator: ", "))
         }
         for clock in status.clocks where clock.offsetNs != nil { parts.append(words.clock(clock, status.peers)) }
