@@ -121,9 +121,13 @@ struct StatusText {
     }
 
     private func held(_ store: StoreForm, _ words: StatusWords) -> String {
-        var text = words.rowsInChunks(store.rows, store.dataChunks)
-        text += " of \(words.counted(store.sessions, "session")), \(TerminalQuantity.bytes(store.chunkBytes))"
-        text += " with the raw lines; \(TerminalQuantity.bytes(store.freeBytes)) free"
+        var text = "nothing yet"
+        if store.sessions > 0 {
+            text = words.rowsInChunks(store.rows, store.dataChunks)
+            text += " of \(words.counted(store.sessions, "session")), \(TerminalQuantity.bytes(store.chunkBytes))"
+            text += " with the raw lines"
+        }
+        text += "; \(TerminalQuantity.bytes(store.freeBytes)) free"
         if store.wanted > 0 { text += "; " + style.doubtful("\(words.count(store.wanted)) chunks still to come") }
         if store.quarantined > 0 {
             text += "; " + style.bad("\(words.counted(store.quarantined, "file")) in quarantine, see qnode verify")
