@@ -173,11 +173,11 @@ extension NodeRuntime {
             NamedService("log watch") { await parts.growth.run() },
             NamedService("folder for people") { try await refreshView() },
         ]
+        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         if let recorder = parts.recorder, let source = parts.source {
             services.append(NamedService("recorder") { await recorder.run(source) })
             services.append(NamedService("instrument") { await source.run() })
         }
-        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         services += [
             NamedService("replication") { await parts.replicator.run() },
             PatientService(
