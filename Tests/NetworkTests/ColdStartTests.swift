@@ -19,6 +19,10 @@ struct ColdStartTests {
                 status.recording?.sealedChunks ?? 0 > 0 && status.peers.contains { $0.unacknowledged == 0 }
             }
             try await mirror.converged()
+            for node in [mirror.vehicle, mirror.topside] {
+                let peers = try await node.get(NodeStatusForm.self, "/v1/status").peers
+                #expect(peers.count == 1 && peers.allSatisfy { $0.errors["refused_fact"] == nil }, "\(peers)")
+            }
         }
     }
 
@@ -52,12 +56,17 @@ struct ColdStartTests {
         }
     }
 
-    @Test("a link with IPv6 link-local addresses alone")
-    func linkLocal() async throws {
+    @Test("a link with IPv6 link-local addresses alone", arguments: ["embedded", "daemon"])
+    func linkLocal(_ responder: String) async throws {
         try await Lab.run { lab in
-            for side in ["a", "b"] { try await lab.ip(side, "-4 addr flush dev tether") }
+            for side in ["a", "b"] {
+                try await lab.ip(side, "-4 addr flush dev tether")
+                guard responder == "daemon" else { continue }
+                _ = try await lab.bus(side)
+                _ = try await lab.daemon(side)
+            }
             let mirror = Mirror(vehicle: try await .vehicle(lab), topside: try await .topside(lab))
-            try await mirror.firstChunk("embedded, IPv6 link-local alone")
+            try await mirror.firstChunk("\(responder), IPv6 link-local alone")
             let endpoint = try await mirror.topside.status("live") { $0.live("vehicle") != nil }.live("vehicle")?
                 .endpoint
             #expect(endpoint?.host.hasPrefix("fe80::") == true && endpoint?.host.hasSuffix("%tether") == true)

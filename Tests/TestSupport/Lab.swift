@@ -70,8 +70,11 @@ package actor Lab {
         let lab = Lab(number: number)
         let outcome: Result<Void, any Error>
         do {
-            try await lab.open(wiring)
-            try await body(lab)
+            // On the lab's own thread: tests of other suites may keep the pool's few busy.
+            try await withTaskExecutorPreference(lab.loop) {
+                try await lab.open(wiring)
+                try await body(lab)
+            }
             outcome = .success(())
         } catch {
             outcome = .failure(error)
