@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Two real nodes that never met, on every kind of link that a tether may be.
-@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.needs)"))
+@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.excuse)"))
 struct ColdStartTests {
     @Test("two hosts, each its own embedded mDNS: the first chunk arrives")
     func embedded() async throws {

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Two real nodes, and what happens to hosts, links and addresses at sea.
-@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.needs)"))
+@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.excuse)"))
 struct OutageTests {
     private func pair(_ lab: Lab) async throws -> Mirror {
         let mirror = Mirror(vehicle: try await .vehicle(lab), topside: try await .topside(lab))

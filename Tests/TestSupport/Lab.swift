@@ -34,7 +34,7 @@ package actor Lab {
     }()
 
     /// For those who read why a suite was skipped.
-    package static var needs: String { "skipped: \(obstacle ?? "nothing is missing")" }
+    package static var excuse: String { obstacle ?? "nothing is missing" }
 
     private static func find(_ tool: String) -> String? {
         ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].map { $0 + tool }.first { access($0, X_OK) == 0 }
