@@ -22,6 +22,7 @@ extension Catalogue {
                 continue
             }
             if holdings.contains(recorded.fact.name) || heard.contains(recorded.fact.name) {
+                // What this process wrote comes back from those who follow it, too.
                 report.known += 1
             } else if isOurs(recorded.fact.name) {
                 report.refused += 1
@@ -39,8 +40,7 @@ extension Catalogue {
         return report
     }
 
-    /// Only this process writes facts of this incarnation, and logs them before anybody hears of them: what comes from
-    /// outside and is not in the log is a forgery.
+    /// Only this process writes facts of this incarnation: one from outside that is not held is a forgery.
     private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.

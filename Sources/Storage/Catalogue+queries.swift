@@ -83,7 +83,8 @@ extension Catalogue {
         let counts = try indexed { index throws(SQLite.Failure) in try index.counts() }
         return StoreSummary(
             sessions: Int64(try indexed { index throws(SQLite.Failure) in try index.sessions() }.count),
-            chunks: counts.chunks, chunkBytes: counts.chunkBytes, rows: counts.rows, facts: head,
+            chunks: counts.chunks, dataChunks: counts.dataChunks, chunkBytes: counts.chunkBytes, rows: counts.rows,
+            facts: head,
             wanted: try indexed { index throws(SQLite.Failure) in try index.heardCount() }, quarantined: quarantined,
             freeBytes: try lifting { () throws(SyscallError) in try directory.root.space().free })
     }
@@ -144,15 +145,18 @@ extension Catalogue {
     }
 
     /// Copies open chunks up to their last commit and writes the manifests that are behind.
-    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)]) {
+    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], newOnly: Bool) {
         guard view.mode != .off else { return }
         do {
             for chunk in open {
+                if newOnly, partials.contains(chunk.slot) { continue }
                 guard let opening = try opening(of: chunk.slot.session) else { continue }
                 try lifting { () throws(SyscallError) in
                     try view.showPartial(chunk.file, length: chunk.length, of: opening, slot: chunk.slot)
                 }
             }
+            partials = Set(open.map(\.slot))
+            if newOnly { return }
             for session in stale {
                 guard let summary = try sessions(session).first else { continue }
                 let manifest = Manifest(summary, try chunks(of: session))

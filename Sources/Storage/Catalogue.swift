@@ -23,6 +23,8 @@ actor Catalogue {
     var pulls: [ChunkID: Pull] = [:]
     /// Sessions whose manifest is behind.
     var stale: Set<SessionID> = []
+    /// Open chunks that have a partial copy in the folder for people.
+    var partials: Set<ChunkSlot> = []
     private(set) var quarantined: Int64
     private let bell: Bell
 

@@ -67,7 +67,7 @@ package final class Store: Sendable {
         for report in opened.reports { log.warning(report) }
         let bell = Bell()
         let journal = try Journal(
-            lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal, wish: opened.wish,
+            lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal, recording: opened.recording,
             log: log, now: now)
         let catalogue = try await opener.openCatalogue(
             opened.directory, incarnation: incarnation, journal: journal, view: view, bell: bell, log: log)
@@ -199,9 +199,11 @@ package final class Store: Sendable {
     /// Sessions of this node that have no end, as found at the start or as they run now.
     package func openSessions() async -> [OpenSession] { await journal.openSessions() }
 
-    /// A durable setting of the recorder (`recording.json`): written atomically, read at the start. nil removes it.
+    /// A durable setting of the recorder (`recording.json`): written atomically, read at the start. nil is a stop.
     package func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError) { try await journal.setWish(wish) }
     package func recordingWish() async -> RecordingWish? { await journal.currentWish() }
+    /// The boot in which a stop cleared the wish; nil where none did.
+    package func recordingStoppedInBoot() async -> BootID? { await journal.stoppedInBoot() }
 
     // MARK: The catalogue
 
@@ -251,8 +253,11 @@ package final class Store: Sendable {
         return (name.folder.map { $0 + "/" } ?? "") + name.file
     }
 
-    /// Brings partial copies and manifests of the folder for people up to date.
-    package func refreshView() async { await catalogue.refreshView(await journal.openChunks()) }
+    /// Brings partial copies and manifests of the folder for people up to date; with `newOnly`, only copies open chunks
+    /// that have no partial copy yet.
+    package func refreshView(newOnly: Bool = false) async {
+        await catalogue.refreshView(await journal.openChunks(), newOnly: newOnly)
+    }
 
     // MARK: Bytes
 

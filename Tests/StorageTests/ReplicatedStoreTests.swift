@@ -111,10 +111,12 @@ import Testing
         let scratch = try Scratch()
         let (source, copy, _) = try await pair(scratch, chunks: 1)
         let own = try await source.facts(after: 0, limit: 1).map(\.bytes)
-        // A peer's event stream brings back what this process wrote: no fault of the peer's.
         let echo = try await source.receive(own)
         #expect(echo.refused == 0 && echo.known == 1)
-        let forged = String(decoding: own[0], as: UTF8.self).replacing("\"n\":1,", with: "\"n\":99,")
+        // A number that this process has not reached.
+        let text = String(decoding: own[0], as: UTF8.self)
+        let forged = text.replacing(#/"n":\d+/#, with: #""n":99"#)
+        #expect(forged != text)
         #expect(try await source.receive([Array(forged.utf8)]).refused == 1)
         let garbage: [[UInt8]] = [
             [], Array("{}".utf8), Array("null".utf8), [0xff, 0xfe], own[0] + [UInt8(ascii: "\n")],
