@@ -250,6 +250,9 @@ package enum Limits {
     /// A new open chunk shows in the folder for people this soon: somebody who presses a button looks for the file.
     package static let newPartialInterval = Duration.seconds(1)
 
+    /// For saying goodbye by mDNS at the end; a daemon that hangs must not keep a node from ending within its two seconds.
+    package static let goodbyeTime = Duration.seconds(1)
+
     // MARK: Doctor
 
     /// Less free space than this is a finding: BlueOS deletes its own logs below it.

@@ -13,6 +13,7 @@ package struct NodeRuntime: Sendable {
     package let parts: NodeParts
     private let configuration: NodeConfiguration
     private let server: HTTPServer
+    private let discoveryLoop: EventLoop
     private let simulator: QSeriesSimulator?
     private let log: Log
 
@@ -92,7 +93,8 @@ package struct NodeRuntime: Sendable {
             source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]))
         gateway.withLock { $0 = Gateway(parts, log: log) }
         return NodeRuntime(
-            parts: parts, configuration: configuration, server: server, simulator: instrument?.simulator, log: log)
+            parts: parts, configuration: configuration, server: server,
+            discoveryLoop: threads.discovery, simulator: instrument?.simulator, log: log)
     }
 
     private static func replicator(
@@ -172,14 +174,16 @@ extension NodeRuntime {
             NamedService("log watch") { await parts.growth.run() },
             NamedService("folder for people") { try await refreshView() },
         ]
+        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         if let recorder = parts.recorder, let source = parts.source {
             services.append(NamedService("recorder") { await recorder.run(source) })
             services.append(NamedService("instrument") { await source.run() })
         }
-        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         services += [
             NamedService("replication") { await parts.replicator.run() },
-            NamedService("discovery") { await parts.discovery.run() },
+            PatientService(
+                "discovery", on: discoveryLoop, waiting: parts.loop, patience: Limits.goodbyeTime
+            ) { await parts.discovery.run() },
             NamedService("sightings") { await followSightings() },
             NamedService("known peers") { await keepPeers() },
             NamedService("known clocks") { try await keepClocks() },

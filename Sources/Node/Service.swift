@@ -1,3 +1,5 @@
+package import Reactor
+
 /// Something that runs for as long as the node does. `run()` returning means finished, which ends the node; cancellation asks it to finish.
 package protocol Service: Sendable {
     var name: String { get }
@@ -15,6 +17,48 @@ package struct NamedService: Service {
     }
 
     package func run() async throws { try await body() }
+}
+
+/// A service on a loop of its own that may be stuck in a library's call when it is told to finish: its end is waited for only so long.
+package struct PatientService: Service {
+    package let name: String
+    private let own: EventLoop
+    private let waiting: EventLoop
+    private let patience: Duration
+    private let body: @Sendable () async -> Void
+
+    /// `own` is the loop that may be stuck, `waiting` one that is not.
+    package init(
+        _ name: String, on own: EventLoop, waiting: EventLoop, patience: Duration,
+        _ body: @escaping @Sendable () async -> Void
+    ) {
+        self.name = name
+        self.own = own
+        self.waiting = waiting
+        self.patience = patience
+        self.body = body
+    }
+
+    package func run() async throws {
+        let (ended, end) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (over, overNow) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let running = own.spawn {
+            await body()
+            end.finish()
+            overNow.finish()
+        }
+        for await _ in ended {}
+        guard Task.isCancelled else { return }
+        running.cancel()
+        let (waiting, patience) = (waiting, patience)
+        let limit = waiting.spawn {
+            try await waiting.sleep(for: patience)
+            overNow.finish()
+        }
+        // In a task of its own: this one is cancelled and would wait for nothing.
+        _ = await waiting.spawn { for await _ in over {} }.result
+        limit.cancel()
+    }
 }
 
 /// Why a node ended by itself.
