@@ -86,7 +86,7 @@ struct ColdStartTests {
 
     @Test("--peer reaches a node where multicast is blocked, and nothing else does")
     func blocked() async throws {
-        try await Lab.run(.deafSwitch) { lab in
+        try await Lab.run(.deafBridge) { lab in
             let vehicle = try await LabNode.vehicle(lab)
             let deaf = try await LabNode.topside(lab, name: "deaf", options: ["--listen", "[::]:9151"])
             let told = try await LabNode.topside(lab, name: "told", options: ["--peer", "10.77.0.1"])

@@ -52,20 +52,22 @@ struct OutageTests {
         }
     }
 
-    @Test("a link that is unplugged in mid-recording costs nothing, and what was missed follows when it is back")
-    func unplugged() async throws {
-        try await Lab.run { lab in
+    @Test(
+        "a link that is unplugged in mid-recording costs nothing, and what was missed follows when it is back",
+        arguments: [Lab.Wiring.cable, .bridge])
+    func unplugged(_ wiring: Lab.Wiring) async throws {
+        try await Lab.run(wiring) { lab in
             let mirror = try await pair(lab)
-            try await lab.ip("b", "link set tether down")
+            try await lab.unplug()
             let before = try await mirror.vehicle.get(NodeStatusForm.self, "/v1/status")
             let sealed = before.recording?.sealedChunks ?? 0
             try await mirror.vehicle.status("it records on") { $0.recording?.sealedChunks ?? 0 >= sealed + 4 }
             let held = try await mirror.topside.get(NodeStatusForm.self, "/v1/status").store.chunks
             let begun = SystemClock.monotonic()
-            try await lab.ip("b", "link set tether up")
+            try await lab.plugIn()
             try await mirror.topside.status("something arrives") { $0.store.chunks > held }
             let pulled = begun.duration(to: SystemClock.monotonic())
-            print("network: unplugged for four chunks and plugged in again: next chunk after \(pulled.rounded)")
+            print("network: \(wiring), unplugged for four chunks and plugged in: next chunk after \(pulled.rounded)")
 
             #expect(try await mirror.converged().count == 1)
             let facts = try await mirror.vehicle.facts(until: "end")
