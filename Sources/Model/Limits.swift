@@ -243,8 +243,8 @@ package enum Limits {
     /// Steps of a peer's or the own clock that a report names.
     package static let clockStepsKept = 16
 
-    /// Between two looks at whom the node has met; a new address is written down this much later at most.
-    package static let peerBookInterval = Duration.seconds(10)
+    /// Between two notes of how the peers' clocks stand, for verbs that run while the node does not.
+    package static let clockNoteInterval = Duration.seconds(10)
     /// Between two refreshes of partial copies and manifests in the folder for people.
     package static let viewInterval = Duration.seconds(10)
     /// A new open chunk shows in the folder for people this soon: somebody who presses a button looks for the file.

@@ -170,7 +170,8 @@ extension NodeRuntime {
         } catch {
             outcome = .failure(error)
         }
-        await saveMet()
+        await keeping { try await savePeers() }
+        await keeping { try await saveClocks() }
         try await store.close()
         log.notice("the node has stopped")
         try outcome.get()
@@ -193,7 +194,8 @@ extension NodeRuntime {
                 "discovery", on: discoveryLoop, waiting: parts.loop, patience: Limits.goodbyeTime
             ) { await parts.discovery.run() },
             NamedService("sightings") { await followSightings() },
-            NamedService("known peers") { try await keepPeers() },
+            NamedService("known peers") { await keepPeers() },
+            NamedService("known clocks") { try await keepClocks() },
             NamedService("http") { await server.run() },
         ]
         return services
@@ -240,21 +242,28 @@ extension NodeRuntime {
         return PeerBook()
     }
 
-    private func keepPeers() async throws {
-        while true {
-            try await parts.loop.sleep(for: Limits.peerBookInterval)
-            await saveMet()
+    /// Whom the node meets is written down at once: after a power cut the next process may have nothing else to go by.
+    private func keepPeers() async {
+        var written: [RememberedPeer] = []
+        for await _ in parts.replicator.changes() {
+            let met = await parts.replicator.remembered()
+            guard met != written else { continue }
+            written = met
+            await keeping { try await savePeers() }
         }
     }
 
-    /// Writes down whom the node has met, and how their clocks stand, where that has changed.
-    private func saveMet() async {
-        do {
-            try await savePeers()
-            try await saveClocks()
-        } catch {
-            // Both are made anew from whom the node meets.
-            log.warning("the known peers could not be written", ("reason", "\(error)"))
+    private func keepClocks() async throws {
+        while true {
+            try await parts.loop.sleep(for: Limits.clockNoteInterval)
+            await keeping { try await saveClocks() }
+        }
+    }
+
+    /// Neither note is worth more than a warning: both are made anew from whom the node meets.
+    private func keeping(_ save: () async throws -> Void) async {
+        do { try await save() } catch {
+            log.warning("what is known of the peers could not be written", ("reason", "\(error)"))
         }
     }
 
