@@ -95,6 +95,10 @@ let package = Package(
             name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
             swiftSettings: strict),
         .testTarget(
+            name: "SoakTests",
+            dependencies: ["Model", "Reactor", "Storage", "HTTP", "Recording", "Gateway", "Node", "qnode"],
+            swiftSettings: strict),
+        .testTarget(
             name: "NetworkTests",
             dependencies: ["Model", "Reactor", "Storage", "HTTP", "Gateway", "TestSupport", "qnode"],
             swiftSettings: strict),
