@@ -97,6 +97,10 @@ let package = Package(
         // Real processes of the built program: what a person at a shell meets.
         .testTarget(name: "ProcessTests", dependencies: ["qnode"], swiftSettings: strict),
         .testTarget(
+            name: "SoakTests",
+            dependencies: ["Model", "Reactor", "Storage", "HTTP", "Recording", "Gateway", "Node", "qnode"],
+            swiftSettings: strict),
+        .testTarget(
             name: "NetworkTests",
             dependencies: ["Model", "Reactor", "Storage", "HTTP", "Gateway", "TestSupport", "qnode"],
             swiftSettings: strict),
