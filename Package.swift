@@ -67,7 +67,8 @@ let package = Package(
 
         .testTarget(name: "ModelTests", dependencies: ["Model"], swiftSettings: strict),
         .testTarget(name: "ReactorTests", dependencies: ["Model", "Reactor"], swiftSettings: strict),
-        .testTarget(name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "StorageTests", dependencies: ["Model", "Reactor", "Storage", "CLinux"], swiftSettings: strict),
         .testTarget(name: "HTTPTests", dependencies: ["Model", "Reactor", "HTTP"], swiftSettings: strict),
         .testTarget(
             name: "RecordingTests", dependencies: ["Model", "Reactor", "Storage", "Recording"], swiftSettings: strict),
@@ -78,7 +79,8 @@ let package = Package(
         .executableTarget(
             name: "discovery-probe", dependencies: ["Model", "Reactor", "Discovery"], path: "Tests/DiscoveryProbe",
             swiftSettings: strict),
-        .testTarget(name: "TimekeepingTests", dependencies: ["Model", "Reactor", "Timekeeping"], swiftSettings: strict),
+        .testTarget(
+            name: "TimekeepingTests", dependencies: ["Model", "Reactor", "Timekeeping"], swiftSettings: strict),
         .testTarget(
             name: "ReplicationTests", dependencies: ["Model", "Reactor", "Storage", "Replication"],
             swiftSettings: strict),
@@ -86,5 +88,9 @@ let package = Package(
             name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
+        .executableTarget(
+            name: "qnode-bench", dependencies: ["Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL"],
+            path: "Tests/Bench", swiftSettings: strict),
     ]
 )
