@@ -85,6 +85,12 @@ let package = Package(
             name: "ReplicationTests", dependencies: ["Model", "Reactor", "Storage", "Replication"],
             swiftSettings: strict),
         .testTarget(
+            name: "GatewayTests",
+            dependencies: [
+                "Model", "Reactor", "Storage", "HTTP", "Discovery", "Timekeeping", "Replication", "Recording", "Gateway",
+            ],
+            swiftSettings: strict),
+        .testTarget(
             name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
             swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),

@@ -24,7 +24,8 @@ package struct Advertisement: Hashable, Sendable {
         ["id=\(idPrefix)", "role=\(role.rawValue)", "boot=\(bootID)", "v=\(ServiceText.version)"]
     }
 
-    /// A host name of the embedded responder's own, so that it never contends with an avahi-daemon or another node on this host.
+    /// A host name of the embedded responder's own, so that it never contends with an avahi-daemon or another node on
+    /// this host.
     package var hostName: String { "qnode-\(idPrefix)" }
 
     /// At most 63 bytes of UTF-8 without control characters, as RFC 6763 has it.

@@ -6,7 +6,8 @@ enum Avahi {
     static let everyProtocol = AvahiProtocol(-1)
     static let classIN: UInt16 = 1
     static let noPublishFlags = AvahiPublishFlags(rawValue: 0)
-    /// Nothing that is looked for is anywhere but on the link: a name from the link must not become a query to a name server.
+    /// Nothing that is looked for is anywhere but on the link: a name from the link must not become a query to a name
+    /// server.
     static let onLink = AVAHI_LOOKUP_USE_MULTICAST
 
     static func reason(_ code: Int32) -> String {

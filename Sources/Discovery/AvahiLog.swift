@@ -4,7 +4,8 @@ internal import Reactor
 
 /// Where libavahi-core's messages go: this node's log, errors and warnings as warnings, all else for debugging.
 ///
-/// Avahi has one log function for the process. It repeats itself at every packet when a link refuses to send, so lines are limited.
+/// Avahi has one log function for the process. It repeats itself at every packet when a link refuses to send, so lines
+/// are limited.
 enum AvahiLog {
     private struct Sink {
         var log: Log?

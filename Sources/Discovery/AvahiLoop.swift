@@ -6,8 +6,9 @@ internal import Reactor
 
 /// Avahi's main-loop interface (`AvahiPoll`) on the event loop.
 ///
-/// Avahi's time-outs are absolute wall-clock times. Each is turned into a delay when it is set, so that a clock that is set afterwards
-/// neither stalls nor hastens it; what remains are the times that Avahi keeps to itself, see `WallClockGauge`.
+/// Avahi's time-outs are absolute wall-clock times. Each is turned into a delay when it is set, so that a clock that is
+/// set afterwards neither stalls nor hastens it; what remains are the times that Avahi keeps to itself, see
+/// `WallClockGauge`.
 final class AvahiLoop {
     let poll: UnsafeMutablePointer<AvahiPoll>
     private let core: Core
@@ -50,6 +51,8 @@ private final class Watch {
     private let callback: AvahiWatchCallback
     private let context: UnsafeMutableRawPointer?
     private var event: OpaquePointer?
+    /// Whether packets from the network come by it.
+    private let isScreened: Bool
     /// What happened, while the callback runs.
     private(set) var current: UInt32 = 0
 
@@ -61,6 +64,10 @@ private final class Watch {
         self.descriptor = descriptor
         self.callback = callback
         self.context = context
+        var domain: Int32 = 0
+        var length = socklen_t(MemoryLayout<Int32>.size)
+        let known = getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &domain, &length) == 0
+        isScreened = known && (domain == AF_INET || domain == AF_INET6)
     }
 
     deinit { if let event { event_free(event) } }
@@ -81,9 +88,11 @@ private final class Watch {
     }
 
     private func fire(_ what: Int16) {
+        if isScreened, what & Int16(EV_READ) != 0, !PacketScreen.admits(from: descriptor) { return }
         // The callback may free this watch.
         withExtendedLifetime(self) {
-            current = (what & Int16(EV_READ) != 0 ? UInt32(POLLIN) : 0) | (what & Int16(EV_WRITE) != 0 ? UInt32(POLLOUT) : 0)
+            current =
+                (what & Int16(EV_READ) != 0 ? UInt32(POLLIN) : 0) | (what & Int16(EV_WRITE) != 0 ? UInt32(POLLOUT) : 0)
             callback(handle, descriptor, AvahiWatchEvent(rawValue: current), context)
             current = 0
         }
@@ -160,7 +169,8 @@ private final class Timeout {
             untilSeconds: Int64(time.pointee.tv_sec), microseconds: Int64(time.pointee.tv_usec),
             realtime: SystemClock.reading().realtime)
         var delay = timeval(tv_sec: Int(microseconds / 1_000_000), tv_usec: Int(microseconds % 1_000_000))
-        // libevent reckons from the beginning of this turn of the loop: a callback a little early makes Avahi wait anew, and again.
+        // libevent reckons from the beginning of this turn of the loop: a callback a little early makes Avahi wait
+        // anew, and again.
         event_base_update_cache_time(core.base)
         event_add(event, &delay)
     }

@@ -12,6 +12,9 @@ final class DaemonResponder: Responder {
     private let outbox: Outbox
     private let retry: LoopTimer
     private let retryAction: Action
+    /// Runs after the daemon refused to announce the service.
+    private let republish: LoopTimer
+    private let republishAction: Action
     private var backoff = Backoff(from: .seconds(1), to: .seconds(10))
     private var state = State.idle
     private var inquiries: [Question: Inquiry] = [:]
@@ -51,10 +54,6 @@ final class DaemonResponder: Responder {
         }
     }
 
-    private final class Action {
-        var body: () -> Void = {}
-    }
-
     /// Call on the loop.
     init(
         on loop: EventLoop, choice: InterfaceChoice, network: Network, log: Log,
@@ -67,9 +66,13 @@ final class DaemonResponder: Responder {
         let action = Action()
         retryAction = action
         retry = LoopTimer(on: loop) { action.body() }
+        let againAction = Action()
+        republishAction = againAction
+        republish = LoopTimer(on: loop) { againAction.body() }
         // The client's time-outs are D-Bus's own, each a delay: a stepped clock does them no harm.
         avahi = AvahiLoop(on: loop) { _ in }
         action.body = { [unowned self] in connect() }
+        againAction.body = { [unowned self] in publishService() }
     }
 
     func start() { connect() }
@@ -78,6 +81,7 @@ final class DaemonResponder: Responder {
         disconnect()
         state = .stopped
         retry.cancel()
+        republish.cancel()
         outbox.close()
     }
 
@@ -244,7 +248,10 @@ extension DaemonResponder {
 
     private func refused(_ what: String, _ code: Int32) {
         outbox.tell(.fault("\(what): \(Avahi.reason(code))"))
+        republish.set(after: Self.republishDelay)
     }
+
+    private static let republishDelay = Duration.seconds(10)
 }
 
 // MARK: - Questions

@@ -23,7 +23,8 @@ struct ResponderPolicy: Sendable {
     let mode: DiscoveryMode
     let interfaces: InterfaceChoice
 
-    /// Whether to look for an avahi-daemon at all. Daemons do not serve the loopback alone, and Avahi has no call to ask which they do.
+    /// Whether to look for an avahi-daemon at all. Daemons do not serve the loopback alone, and Avahi has no call to
+    /// ask which they do.
     var asksForDaemon: Bool {
         switch mode {
         case .auto: !interfaces.isLoopbackOnly

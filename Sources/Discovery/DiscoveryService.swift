@@ -3,8 +3,8 @@ package import Reactor
 
 /// Finds the nodes of the link and tells them of this one, until it is cancelled.
 ///
-/// Its loop should be one of its own, not the one that records: libavahi-client waits for each answer of the daemon (25 s of one that hangs),
-/// and libavahi-core waits for a socket that cannot send.
+/// Its loop should be one of its own, not the one that records: libavahi-client waits for each answer of the daemon (25
+/// s of one that hangs), and libavahi-core waits for a socket that cannot send.
 package actor DiscoveryService {
     private enum State {
         case idle
@@ -176,7 +176,8 @@ package actor DiscoveryService {
         status.reason = why
         guard use != inUse else { return }
         log.notice("mDNS", ("responder", use == .none ? "off" : use.rawValue), ("reason", why))
-        // The old responder ends first: its goodbye and its answers would contend with what the new one announces under the same name.
+        // The old responder ends first: its goodbye and its answers would contend with what the new one announces under
+        // the same name.
         if let embedded, use != .embedded {
             embedded.stop()
             self.embedded = nil

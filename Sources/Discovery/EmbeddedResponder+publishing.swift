@@ -14,6 +14,9 @@ extension EmbeddedResponder {
         /// A group an address, so that one can come or go while the others stay announced.
         fileprivate var addresses: [PublishedAddress: OpaquePointer] = [:]
 
+        /// What Avahi refused, and is asked again.
+        fileprivate var serviceIsRefused = false
+
         /// Their server is about to be freed, and they with it.
         mutating func forgetGroups() {
             service = nil
@@ -40,8 +43,15 @@ extension EmbeddedResponder {
         publishService()
     }
 
+    /// After Avahi refused: the service only where it was that, since announcing it anew takes it back first.
+    func publishRefused() {
+        publishAddresses()
+        if publication.serviceIsRefused { publishService() }
+    }
+
     private func publishService() {
         guard let server, let advertisement = publication.advertisement else { return }
+        publication.serviceIsRefused = false
         if let group = publication.service { avahi_s_entry_group_free(group) }
         publication.service = avahi_s_entry_group_new(
             server,
@@ -49,15 +59,20 @@ extension EmbeddedResponder {
                 guard let context else { return }
                 Unmanaged<EmbeddedResponder>.fromOpaque(context).takeUnretainedValue().service(group, became: state)
             }, Unmanaged.passUnretained(self).toOpaque())
-        guard let group = publication.service else { return refused("entry group", avahi_server_errno(server)) }
+        guard let group = publication.service else { return serviceRefused(avahi_server_errno(server)) }
         let added = Avahi.withList(advertisement.text) { text in
             avahi_server_add_service_strlst(
                 server, group, Avahi.everyInterface, Avahi.everyProtocol, Avahi.noPublishFlags, publication.instance,
                 Advertisement.serviceType, nil, nil, advertisement.port, text)
         }
-        guard added == 0 else { return refused("service", added) }
+        guard added == 0 else { return serviceRefused(added) }
         let committed = avahi_s_entry_group_commit(group)
-        if committed != 0 { refused("service", committed) }
+        if committed != 0 { serviceRefused(committed) }
+    }
+
+    private func serviceRefused(_ code: Int32) {
+        publication.serviceIsRefused = true
+        refused("service", code)
     }
 
     private func service(_ group: OpaquePointer?, became state: AvahiEntryGroupState) {
@@ -70,7 +85,7 @@ extension EmbeddedResponder {
             publication.instance = Avahi.alternative(toService: taken)
             log.notice("another service has this name", ("name", taken), ("now", publication.instance))
             outbox.later { [unowned self] in publishService() }
-        case AVAHI_ENTRY_GROUP_FAILURE: if let server { refused("service", avahi_server_errno(server)) }
+        case AVAHI_ENTRY_GROUP_FAILURE: if let server { serviceRefused(avahi_server_errno(server)) }
         default: break
         }
     }
@@ -146,7 +161,10 @@ extension EmbeddedResponder {
         publication.forgetGroups()
     }
 
+    private static let republishDelay = Duration.seconds(10)
+
     private func refused(_ what: String, _ code: Int32) {
         outbox.tell(.fault("\(what): \(Avahi.reason(code))"))
+        republish.set(after: Self.republishDelay)
     }
 }

@@ -5,8 +5,8 @@ internal import Reactor
 
 /// A responder within this process: libavahi-core, for hosts without an avahi-daemon, and for the loopback.
 ///
-/// It publishes no host records of Avahi's own making, whose reverse records would contend with a daemon's on this host for ever, but A and
-/// AAAA records of a host name of its own; so these follow the host's addresses here.
+/// It publishes no host records of Avahi's own making, whose reverse records would contend with a daemon's on this host
+/// for ever, but A and AAAA records of a host name of its own; so these follow the host's addresses here.
 final class EmbeddedResponder: Responder {
     let choice: InterfaceChoice
     let log: Log
@@ -14,6 +14,9 @@ final class EmbeddedResponder: Responder {
     let outbox: Outbox
     private let retry: LoopTimer
     private let retryAction: Action
+    /// Runs after something was refused that is to be announced.
+    let republish: LoopTimer
+    private let republishAction: Action
     private var state = State.idle
     private var backoff = Backoff(from: .seconds(1), to: .seconds(30))
     private var inquiries: [Question: Inquiry] = [:]
@@ -41,11 +44,6 @@ final class EmbeddedResponder: Responder {
         }
     }
 
-    /// Lets a timer that is made in `init` call the object that owns it.
-    final class Action {
-        var body: () -> Void = {}
-    }
-
     /// Call on the loop.
     init(
         on loop: EventLoop, choice: InterfaceChoice, network: Network, log: Log,
@@ -59,18 +57,24 @@ final class EmbeddedResponder: Responder {
         let action = Action()
         retryAction = action
         retry = LoopTimer(on: loop) { action.body() }
+        let againAction = Action()
+        republishAction = againAction
+        republish = LoopTimer(on: loop) { againAction.body() }
         let stepped = Action()
         avahi = AvahiLoop(on: loop) { step in
-            // Set forward, Avahi's events are due at once, and all is well; set back, they would wait: see WallClockGauge.
+            // Set forward, Avahi's events are due at once, and all is well; set back, they would wait: see
+            // WallClockGauge.
             if step < .zero { stepped.body() }
         }
         AvahiLog.install(log.named("mdns"))
         Self.seedRandom
         action.body = { [unowned self] in open() }
+        againAction.body = { [unowned self] in publishRefused() }
         stepped.body = { [unowned self] in outbox.later { [unowned self] in reopen("the clock was set back") } }
     }
 
-    /// Avahi draws its jitter from rand(3), which unseeded is the same on every node: all would speak at the same moments.
+    /// Avahi draws its jitter from rand(3), which unseeded is the same on every node: all would speak at the same
+    /// moments.
     private static let seedRandom: Void = srand(UInt32.random(in: 0 ... .max))
 
     func start() { open() }
@@ -79,6 +83,7 @@ final class EmbeddedResponder: Responder {
         close()
         state = .stopped
         retry.cancel()
+        republish.cancel()
         outbox.close()
     }
 

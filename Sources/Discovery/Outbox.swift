@@ -46,3 +46,8 @@ final class Outbox {
         waiting.chores = []
     }
 }
+
+/// Lets a timer that is made in an `init` call the object that owns it.
+final class Action {
+    var body: () -> Void = {}
+}

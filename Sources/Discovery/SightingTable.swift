@@ -2,8 +2,8 @@ package import Model
 
 /// All records heard of `_qnode._tcp`, and what follows from them: what else to ask, and which nodes are there.
 ///
-/// Records are kept by question and link, so that two nodes of one name on two links stay two nodes, and one node on several links is one
-/// sighting. Everything in here was said by anybody on the link.
+/// Records are kept by question and link, so that two nodes of one name on two links stay two nodes, and one node on
+/// several links is one sighting. Everything in here was said by anybody on the link.
 package struct SightingTable: Sendable {
     /// Interfaces of this host, by index, as far as they matter to reading records.
     package struct Interface: Hashable, Sendable {
@@ -184,9 +184,9 @@ extension SightingTable {
             (byInterface(Question(service.host, kind)) {
                 if case .address(let address) = $0 { address } else { nil }
             }[index] ?? [])
-                // A loopback address heard from a network would make this node dial itself.
-                .filter { interface.isLoopback || !$0.reach.isLoopback }
-                .map { Place(address: $0, interface: index, scope: interface.name, port: service.port) }
+            // A loopback address heard from a network would make this node dial itself.
+            .filter { interface.isLoopback || !$0.reach.isLoopback }
+            .map { Place(address: $0, interface: index, scope: interface.name, port: service.port) }
         }
     }
 }

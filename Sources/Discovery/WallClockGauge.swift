@@ -1,11 +1,13 @@
 internal import Model
 
-/// Notices that the wall clock was set, by comparing it with the time since boot whenever Avahi sets or meets a time-out.
+/// Notices that the wall clock was set, by comparing it with the time since boot whenever Avahi sets or meets a
+/// time-out.
 ///
-/// Inside Avahi times are wall-clock times too: its queue of events, its histories of what was just asked or answered, the ages of its
-/// records. Set forward, all of them are due at once, each runs once, and what the link then says again is heard again. Set back by an hour,
-/// they would all wait for an hour: then the responder has to be made anew. No watch of its own is needed for that: the first of the stale
-/// events comes, by its delay, when it was due, and finds the step.
+/// Inside Avahi times are wall-clock times too: its queue of events, its histories of what was just asked or answered,
+/// the ages of its records. Set forward, all of them are due at once, each runs once, and what the link then says again
+/// is heard again. Set back by an hour, they would all wait for an hour: then the responder has to be made anew. No
+/// watch of its own is needed for that: the first of the stale events comes, by its delay, when it was due, and finds
+/// the step.
 struct WallClockGauge: Sendable {
     private var last: (offset: Int64, boottime: Int64)?
 

@@ -16,17 +16,21 @@ actor EventFeed {
     private let growth: GrowthWatch
     private let author: NodeID?
     private let start: Int64?
+    private let place: EventPlaces.Place
     private var state = State.greeting
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     /// From behind `start`; nil begins at the head.
-    init(on loop: EventLoop, store: Store, growth: GrowthWatch, author: NodeID?, start: Int64?) {
+    init(
+        on loop: EventLoop, store: Store, growth: GrowthWatch, author: NodeID?, start: Int64?, place: EventPlaces.Place
+    ) {
         self.loop = loop
         self.store = store
         self.growth = growth
         self.author = author
         self.start = start
+        self.place = place
     }
 
     /// The next piece for the wire; nil ends the stream, when the node stops.
@@ -80,5 +84,26 @@ struct EventStart {
         } else {
             seq = nil
         }
+    }
+}
+
+/// How many event streams there may be at once. A place is given back when its stream is gone.
+final class EventPlaces: Sendable {
+    private let taken = Locked(0)
+
+    final class Place: Sendable {
+        private let places: EventPlaces
+        fileprivate init(_ places: EventPlaces) { self.places = places }
+        deinit { places.taken.withLock { $0 -= 1 } }
+    }
+
+    /// nil where all are taken.
+    func take() -> Place? {
+        let isFree = taken.withLock { taken in
+            guard taken < Limits.eventStreams else { return false }
+            taken += 1
+            return true
+        }
+        return isFree ? Place(self) : nil
     }
 }

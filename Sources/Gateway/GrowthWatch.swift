@@ -40,11 +40,12 @@ package actor GrowthWatch {
 
     /// Waits until the log reaches beyond `seq`, the time is over, or the task is cancelled; whether it reaches beyond.
     func grows(beyond seq: Int64, within time: Duration) async -> Bool {
-        guard head <= seq, !Task.isCancelled else { return head > seq }
+        guard head <= seq else { return true }
         count += 1
         let key = count
         await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
+                guard head <= seq, !Task.isCancelled else { return continuation.resume() }
                 let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.release(key) } }
                 waiters[key] = Waiter(beyond: seq, timer: timer, continuation: continuation)
                 timer.set(after: time)

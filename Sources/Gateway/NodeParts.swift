@@ -44,8 +44,6 @@ package struct NodeParts: Sendable {
 
     func status() async throws -> NodeStatusForm {
         let reports = await replicator.reports()
-        let roles = Dictionary(reports.compactMap { report in report.id.map { ($0, report.role) } }) { first, _ in first
-        }
         return NodeStatusForm(
             node: NodeStatusForm.Node(
                 id: identity.id, name: identity.name, role: identity.role, version: identity.version,
@@ -54,10 +52,18 @@ package struct NodeParts: Sendable {
                 time: Timestamp.text(SystemClock.reading().realtime)),
             recording: await recordingForm(), instrument: await source?.status().form,
             store: StoreForm(path: store.path, try await store.summary()), peers: reports.map(PeerForm.init),
-            clocks: await clocks.reports().map { report in
-                ClockReportForm(report, own: identity.role, peer: roles[report.peer] ?? nil)
-            },
+            clocks: await clockForms(reports),
             discovery: DiscoveryForm(await discovery.status, await discovery.sightings))
+    }
+
+    /// How the peers' clocks stand.
+    package func clockForms() async throws -> [ClockReportForm] { await clockForms(await replicator.reports()) }
+
+    private func clockForms(_ peers: [PeerReport]) async -> [ClockReportForm] {
+        let roles = Dictionary(peers.compactMap { peer in peer.id.map { ($0, peer.role) } }) { first, _ in first }
+        return await clocks.reports().map { report in
+            ClockReportForm(report, own: identity.role, peer: roles[report.peer] ?? nil)
+        }
     }
 
     private func recordingForm() async -> RecordingForm? {

@@ -27,6 +27,7 @@ struct PeerRoutes: Sendable {
     let store: Store
     let growth: GrowthWatch
     let reader: ChunkReader
+    let places = EventPlaces()
     /// A peer stated what it holds.
     let stated: @Sendable (NodeID, HoldingsStatement) async -> AcknowledgedHoldings.Outcome
 
@@ -88,8 +89,13 @@ struct PeerRoutes: Sendable {
 
     private func events(_ request: HTTPRequest) throws -> HTTPResponse {
         let start = try EventStart(request, epoch: store.incarnation)
+        let author = try author(request)
+        guard let place = places.take() else {
+            throw CallError(
+                status: .unavailable, code: "limit", detail: "\(Limits.eventStreams) event streams are open already")
+        }
         let feed = EventFeed(
-            on: loop, store: store, growth: growth, author: try author(request), start: start.seq)
+            on: loop, store: store, growth: growth, author: author, start: start.seq, place: place)
         var response = HTTPResponse.events { try await feed.next() }
         // Proxies are known to buffer what they forward.
         response.headers.set("X-Accel-Buffering", "no")

@@ -96,7 +96,13 @@ enum LocalOrigin {
     /// A page that was rebound to this address still names its own host.
     private static func hasLoopbackHost(_ request: HTTPRequest) -> Bool {
         guard let host = request.headers["Host"], let endpoint = Endpoint(host, defaultPort: 80) else { return false }
-        return endpoint.host == "::1" || endpoint.host == "localhost" || endpoint.host.hasPrefix("127.")
+        return endpoint.host == "::1" || endpoint.host == "localhost" || isLoopbackLiteral(endpoint.host)
+    }
+
+    /// `127.x.y.z`, and no name that merely begins like it.
+    private static func isLoopbackLiteral(_ host: String) -> Bool {
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
     }
 
     /// Browsers name the page that sends a request; only pages of this node's own host may.

@@ -7,7 +7,8 @@ package enum ByteRange: Hashable, Sendable {
     /// Nothing of it is there: 416.
     case unsatisfiable
 
-    /// `value` is the Range header, nil where there is none. One range of bytes counts; what is malformed is ignored, as the RFC wants it.
+    /// `value` is the Range header, nil where there is none. One range of bytes counts; what is malformed is ignored,
+    /// as the RFC wants it.
     package init(_ value: String?, length: Int64) {
         self = .whole
         guard let value, let equals = value.firstIndex(of: "=") else { return }

@@ -7,7 +7,8 @@ package struct HTTPClientRequest: Sendable {
     package var target: String
     package var headers: HTTPHeaders
     package var body: [UInt8]
-    /// From the end of the request to the end of the response's head; nil takes the connection's. An endless wait is not to be had.
+    /// From the end of the request to the end of the response's head; nil takes the connection's. An endless wait is
+    /// not to be had.
     package var headTime: Duration?
     /// Between two pieces of the response's body; nil takes the connection's.
     package var bodyTime: Duration?
@@ -45,8 +46,8 @@ package struct HTTPClientResponse: Sendable {
     package let status: HTTPStatus
     package let headers: HTTPHeaders
     package let body: HTTPClientBody
-    /// `CLOCK_MONOTONIC_RAW` just before the request was handed to the kernel, and when the end of the head was read: the first and
-    /// the fourth timestamp of a clock exchange.
+    /// `CLOCK_MONOTONIC_RAW` just before the request was handed to the kernel, and when the end of the head was read:
+    /// the first and the fourth timestamp of a clock exchange.
     package let sentRaw: Int64
     package let receivedRaw: Int64
 

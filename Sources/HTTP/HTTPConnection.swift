@@ -1,8 +1,9 @@
 internal import Glibc
-package import Model
+internal import Model
 package import Reactor
 
-/// A kept-alive connection to one server: one exchange at a time, its body pulled. After any error it is closed for good.
+/// A kept-alive connection to one server: one exchange at a time, its body pulled. After any error it is closed for
+/// good.
 package actor HTTPConnection {
     /// Times and sizes of a connection.
     package struct Settings: Sendable {
@@ -42,10 +43,12 @@ package actor HTTPConnection {
     private var state = State.idle
     /// Counts exchanges, so that a body that was kept too long cannot read another's bytes.
     private var exchange: Int64 = 0
+    /// The last exchange whose body was read to its end.
+    private var completed: Int64 = 0
     private var input: [UInt8] = []
     private var offset = 0
 
-    private init(_ channel: Channel, host: String, on loop: EventLoop, settings: Settings) {
+    init(_ channel: Channel, host: String, on loop: EventLoop, settings: Settings) {
         self.channel = channel
         self.host = host
         self.loop = loop
@@ -54,7 +57,8 @@ package actor HTTPConnection {
 
     isolated deinit { channel.assumeIsolated { $0.close() } }
 
-    /// Whether another request may be sent: nothing is under way, and the server has neither ended the connection nor said anything.
+    /// Whether another request may be sent: nothing is under way, and the server has neither ended the connection nor
+    /// said anything.
     package var isIdle: Bool {
         guard case .idle = state else { return false }
         return !channel.assumeIsolated { $0.hasEnded || $0.readAhead > 0 }
@@ -62,71 +66,6 @@ package actor HTTPConnection {
 
     /// Ends the connection at once; what waits on it gets an error.
     package func close() { end(.closed) }
-}
-
-// MARK: - Opening
-
-extension HTTPConnection {
-    package static func open(
-        to endpoint: Endpoint, on loop: EventLoop, settings: Settings = Settings()
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        // An IPv6 scope means nothing to the server (RFC 6874).
-        let bare = Endpoint(host: String(endpoint.host.prefix { $0 != "%" }), port: endpoint.port)
-        return try await counted(settings) { () async throws(HTTPClientError) in
-            let deadline = SystemClock.monotonic().advanced(by: settings.connectTime)
-            let addresses = try await HostLookup.addresses(of: endpoint, on: loop, by: deadline)
-            return try await open(addresses, host: bare.description, on: loop, settings: settings, by: deadline)
-        }
-    }
-
-    package static func open(
-        toUnixSocket path: String, on loop: EventLoop, settings: Settings = Settings()
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        try await counted(settings) { () async throws(HTTPClientError) in
-            let file: SocketFile
-            do throws(SyscallError) { file = try SocketFile(path) } catch { throw .unreachable(error) }
-            let deadline = SystemClock.monotonic().advanced(by: settings.connectTime)
-            let connection = try await open(
-                [file.address], host: "localhost", on: loop, settings: settings, by: deadline)
-            withExtendedLifetime(file) {}
-            return connection
-        }
-    }
-
-    private static func counted(
-        _ settings: Settings, _ body: () async throws(HTTPClientError) -> HTTPConnection
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        do throws(HTTPClientError) {
-            return try await body()
-        } catch {
-            settings.faults?.add(error.kind)
-            throw error
-        }
-    }
-
-    /// Tries the addresses in turn; each gets its share of the time that is left.
-    private static func open(
-        _ addresses: [SocketAddress], host: String, on loop: EventLoop, settings: Settings, by deadline: MonotonicTime
-    ) async throws(HTTPClientError) -> HTTPConnection {
-        var last = HTTPClientError.connectTimeout
-        for (index, address) in addresses.enumerated() {
-            let now = SystemClock.monotonic()
-            let share = Duration.nanoseconds(now.duration(to: deadline).nanoseconds / Int64(addresses.count - index))
-            do throws(ChannelFailure) {
-                let channel = try await Channel.connect(
-                    to: address, on: loop, by: now.advanced(by: share), receiveBuffer: settings.receiveBufferBytes,
-                    timing: Channel.Timing(stall: settings.sendStallTime))
-                return HTTPConnection(channel, host: host, on: loop, settings: settings)
-            } catch {
-                switch error {
-                case .socket(let error): last = .unreachable(error)
-                case .timedOut, .stalled: last = .connectTimeout
-                case .closed, .cancelled: throw .cancelled
-                }
-            }
-        }
-        throw last
-    }
 }
 
 // MARK: - An exchange
@@ -163,7 +102,7 @@ extension HTTPConnection {
                     declared: head.contentLength, time: request.bodyTime ?? settings.bodyTime,
                     keepsAlive: head.keepsAlive && !head.endsWithConnection))
             let hasBody = head.isChunked || (head.contentLength ?? 0) > 0 || head.endsWithConnection
-            if !hasBody || parser.expectsNoBody || head.status == 204 || head.status == 304 { _ = try takePiece() }
+            if !hasBody || parser.expectsNoBody { _ = try takePiece() }
             return HTTPClientResponse(
                 status: HTTPStatus(code: head.status), headers: head.headers,
                 body: HTTPClientBody(connection: self, exchange: exchange), sentRaw: sentRaw, receivedRaw: receivedRaw)
@@ -199,7 +138,7 @@ extension HTTPConnection {
 
     /// The next piece of that exchange's body; nil at its end.
     func nextPiece(of wanted: Int64) async throws(HTTPClientError) -> [UInt8]? {
-        guard wanted == exchange else { return nil }
+        guard wanted == exchange, wanted > completed else { return nil }
         return try await settled { () async throws(HTTPClientError) in try await self.readPiece() }
     }
 
@@ -207,7 +146,8 @@ extension HTTPConnection {
         while true {
             let body: Body
             switch state {
-            case .idle, .waiting: return nil
+            case _ where completed == exchange: return nil
+            case .idle, .waiting: preconditionFailure("an exchange that is not complete has a body")
             case .closed(let error): throw error
             case .body(let current): body = current
             }
@@ -245,6 +185,7 @@ extension HTTPConnection {
             offset = 0
         } else {
             for range in progress.body { piece += input[range] }
+            if offset == input.count { (input, offset) = ([], 0) }
         }
         body.received += Int64(piece.count)
         state = .body(body)
@@ -255,8 +196,12 @@ extension HTTPConnection {
     private func complete(_ body: Body) {
         if offset < input.count {
             end(.surplus)
-        } else if body.keepsAlive {
+            return
+        }
+        completed = exchange
+        if body.keepsAlive {
             state = .idle
+            channel.assumeIsolated { $0.resumeReading() }
         } else {
             // What was promised is there: no fault, and nothing more to come.
             close(with: .closedBeforeResponse)

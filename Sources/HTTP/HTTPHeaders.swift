@@ -28,7 +28,8 @@ package struct HTTPHeaders: Hashable, Sendable, ExpressibleByDictionaryLiteral {
         }
     }
 
-    /// Appends a field. Control characters of the value become spaces: text from outside must not start a line of its own.
+    /// Appends a field. Control characters of the value become spaces: text from outside must not start a line of its
+    /// own.
     package mutating func add(_ name: String, _ value: String) {
         precondition(HTTPSyntax.isToken(name.utf8), "“\(name)” is no header name")
         fields.append(Field(name: name, value: Self.printable(value)))

@@ -1,15 +1,16 @@
 internal import Model
 internal import Reactor
 
-/// What a response carries. Streams are pulled: the next piece is asked for only when the client has taken enough of the last.
+/// What a response carries. Streams are pulled: the next piece is asked for only when the client has taken enough of
+/// the last.
 package enum HTTPBody: Sendable {
     case none
     case bytes([UInt8])
-    /// Pieces of at most some 128 KiB until nil. With a length they add up to it exactly; without, they are sent chunked. An error, or
-    /// an end before the length, cuts the connection so that the client notices.
+    /// Pieces of at most some 128 KiB until nil. With a length they add up to it exactly; without, they are sent
+    /// chunked. An error, or an end before the length, cuts the connection so that the client notices.
     case stream(length: Int64?, next: @Sendable () async throws -> [UInt8]?)
-    /// Server-Sent Events until nil, each piece one or more of `ServerSentEvent.bytes`; heartbeats come from the producer too.
-    /// `next` is cancelled when the client goes or the server stops.
+    /// Server-Sent Events until nil, each piece one or more of `ServerSentEvent.bytes`; heartbeats come from the
+    /// producer too. `next` is cancelled when the client goes or the server stops.
     case events(next: @Sendable () async throws -> [UInt8]?)
 }
 

@@ -14,6 +14,8 @@ package actor HTTPServer {
         package var idleTime = Limits.idleTime
         package var bodyTime = Limits.requestBodyTime
         package var bodyBytes = Limits.requestBodyBytes
+        /// Of all requests that are being read or answered.
+        package var bodiesBytes = Limits.requestBodiesBytes
         package var sendQueueBytes = Limits.sendQueueBytes
         package var sendStallTime = Limits.sendStallTime
         package var halfClosedTime = Limits.halfClosedTime
@@ -56,6 +58,7 @@ package actor HTTPServer {
     private let settings: Settings
     private let log: Log
     private let handler: Handler
+    private let budget: ByteBudget
     private var state = State.idle
     private var ports: [Port] = []
     private var accepted: [Accepted] = []
@@ -74,6 +77,7 @@ package actor HTTPServer {
         self.settings = settings
         self.log = log
         self.handler = handler
+        budget = ByteBudget(settings.bodiesBytes)
     }
 
     isolated deinit {}
@@ -136,13 +140,14 @@ extension HTTPServer {
         let timing = Channel.Timing(stall: settings.sendStallTime, halfClosed: settings.halfClosedTime)
         let channel = Channel.adopt(socket.takeDescriptor(), on: loop, timing: timing)
         let connection = ServerConnection(
-            channel, from: origin, on: loop, settings: settings, log: log, handler: handler)
+            channel, from: origin, on: loop, settings: settings, budget: budget, log: log, handler: handler)
         accepted.append(
             Accepted(number: counted.accepted, connection: connection, origin: origin, isRefused: isRefused))
         ring()
     }
 
-    /// Out of descriptors or memory: the connection stays in the queue and its event would come again at once, for ever.
+    /// Out of descriptors or memory: the connection stays in the queue and its event would come again at once, for
+    /// ever.
     private func pauseAccepting(_ error: SyscallError) {
         counted.acceptPauses += 1
         log.warning("no connection can be accepted for a moment", ("reason", error.reason))
@@ -163,8 +168,12 @@ extension HTTPServer {
 extension HTTPServer {
     /// Serves until `stop(within:)` or cancellation; when it returns, every connection has ended.
     package func run() async {
-        guard case .idle = state else { preconditionFailure("a server runs once") }
-        state = .running
+        switch state {
+        case .idle: state = .running
+        // Stopped before it began.
+        case .stopped: return
+        case .running, .stopping: preconditionFailure("a server runs once")
+        }
         resumeAccepting()
         await withTaskCancellationHandler {
             await withDiscardingTaskGroup { group in
@@ -181,7 +190,8 @@ extension HTTPServer {
         state = .stopped
     }
 
-    /// Stops accepting, lets running responses finish within `time`, and then cuts them; `run()` returns when that is done.
+    /// Stops accepting, lets running responses finish within `time`, and then cuts them; `run()` returns when that is
+    /// done.
     package func stop(within time: Duration) async {
         let deadline = SystemClock.monotonic().advanced(by: time)
         switch state {

@@ -4,16 +4,15 @@ enum HTTPSyntax {
         (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains(byte) ? byte + 32 : byte
     }
 
-    static func isTokenByte(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-            UInt8(ascii: "0")...UInt8(ascii: "9"):
-            true
-        default: tokenPunctuation.contains(byte)
-        }
-    }
+    static func isTokenByte(_ byte: UInt8) -> Bool { tokenBytes[Int(byte)] }
 
-    private static let tokenPunctuation = Set("!#$%&'*+-.^_`|~".utf8)
+    /// By byte: this is asked for every byte of every header's name.
+    private static let tokenBytes: [Bool] = {
+        var table = [Bool](repeating: false, count: 256)
+        let letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+        for byte in (letters + "!#$%&'*+-.^_`|~").utf8 { table[Int(byte)] = true }
+        return table
+    }()
 
     static func isToken(_ bytes: some Collection<UInt8>) -> Bool { !bytes.isEmpty && bytes.allSatisfy(isTokenByte) }
 

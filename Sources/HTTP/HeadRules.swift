@@ -1,6 +1,7 @@
 internal import Model
 
-/// The strictness of RFC 9112 that llhttp 8.1 lacks, over a head's raw bytes: where two readers could disagree, nobody reads on.
+/// The strictness of RFC 9112 that llhttp 8.1 lacks, over a head's raw bytes: where two readers could disagree, nobody
+/// reads on.
 enum HeadRules {
     /// Checks a whole head, from its start line to its empty line; returns nothing, since llhttp has read the values.
     static func check(_ head: ArraySlice<UInt8>, isRequest: Bool) throws(MessageFault) {

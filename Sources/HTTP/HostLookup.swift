@@ -3,13 +3,13 @@ internal import Model
 internal import Reactor
 internal import Synchronization
 
-/// One name on its way to addresses. The resolver may block for minutes, so it has a thread of its own, which is left alone when time
-/// is up.
+/// One name on its way to addresses. The resolver may block for minutes, so it has a thread of its own, which is left
+/// alone when time is up.
 actor HostLookup {
     private enum State {
         case idle
         case waiting(CheckedContinuation<[SocketAddress], any Error>, LoopTimer)
-        case ended
+        case ended(Result<[SocketAddress], any Error>)
     }
 
     private static let running = Atomic<Int>(0)
@@ -48,13 +48,15 @@ actor HostLookup {
     }
 
     private func run(by deadline: MonotonicTime) async throws -> [SocketAddress] {
-        guard case .idle = state else { throw HTTPClientError.cancelled }
+        if case .ended(let result) = state { return try result.get() }
         guard Self.running.add(1, ordering: .relaxed).newValue <= Limits.lookups else {
             Self.running.subtract(1, ordering: .relaxed)
             throw HTTPClientError.tooManyLookups
         }
         startThread()
         return try await withCheckedThrowingContinuation { continuation in
+            // The thread may have been quicker than the way here.
+            if case .ended(let result) = state { return continuation.resume(with: result) }
             let timer = LoopTimer(on: loop) { [unowned self] in
                 assumeIsolated { $0.end(.failure(HTTPClientError.connectTimeout)) }
             }
@@ -63,12 +65,15 @@ actor HostLookup {
         }
     }
 
+    /// The first result counts.
     private func end(_ result: Result<[SocketAddress], any Error>) {
-        let before = state
-        state = .ended
-        if case .waiting(let continuation, let timer) = before {
+        switch state {
+        case .idle: state = .ended(result)
+        case .waiting(let continuation, let timer):
+            state = .ended(result)
             timer.cancel()
             continuation.resume(with: result)
+        case .ended: break
         }
     }
 

@@ -99,12 +99,14 @@ extension Listener {
 // MARK: - Unix sockets
 
 extension Listener {
-    /// A socket at `path`, 0600 from its first moment. What a dead process has left there is replaced; a live one is an error.
+    /// A socket at `path`, 0600 from its first moment. What a dead process has left there is replaced; a live one is an
+    /// error.
     static func unix(_ path: String) throws(ListenError) -> Listener {
         do throws(SyscallError) {
             let file = try SocketFile(path)
             let descriptor = try SocketCalls.open(family: AF_UNIX)
-            // The mode of the socket is that of its file, less the umask: so there is no moment at which others could connect.
+            // The mode of the socket is that of its file, less the umask: so there is no moment at which others could
+            // connect.
             try descriptor.changeMode(0o600)
             let raw = descriptor.raw
             if file.address.withSockaddr({ Glibc.bind(raw, $0, $1) }) != 0 {

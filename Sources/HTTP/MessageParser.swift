@@ -1,10 +1,11 @@
 internal import CLLHTTP
 internal import Model
 
-/// llhttp for one connection: takes bytes as they come and says where heads and bodies are in them. Holds no socket and no clock.
+/// llhttp for one connection: takes bytes as they come and says where heads and bodies are in them. Holds no socket and
+/// no clock.
 ///
-/// It stops after each head and after each message, so that what follows is read only when its owner asks. Each message starts with a
-/// fresh parser: nothing of one can colour the next.
+/// It stops after each head and after each message, so that what follows is read only when its owner asks. Each message
+/// starts with a fresh parser: nothing of one can colour the next.
 final class MessageParser {
     enum Kind { case request, response }
 
@@ -152,7 +153,8 @@ extension MessageParser {
 
 extension MessageParser {
     private func finishHead() throws(MessageFault) -> MessageHead {
-        // One empty line before a request is forgiven (RFC 9112, section 2.2); llhttp would take any number, and of any kind.
+        // One empty line before a request is forgiven (RFC 9112, section 2.2); llhttp would take any number, and of any
+        // kind.
         let isRequest = kind == .request
         let start = isRequest && raw.starts(with: [13, 10]) ? 2 : 0
         try HeadRules.check(raw[start...], isRequest: isRequest)
@@ -168,8 +170,8 @@ extension MessageParser {
                 String(HTTPSyntax.trimmed(String(decoding: value, as: UTF8.self))))
         }
         try HeadRules.checkFraming(head, isRequest: isRequest)
-        isChunked = head.headers.contains("Transfer-Encoding")
-        head.isChunked = isChunked
+        head.isChunked = head.headers.contains("Transfer-Encoding")
+        isChunked = head.isChunked && !expectsNoBody
         head.contentLength = head.headers["Content-Length"].flatMap(HTTPSyntax.decimal)
         head.endsWithConnection = llhttp_message_needs_eof(parser) == 1 && !expectsNoBody
         return head
@@ -178,17 +180,11 @@ extension MessageParser {
     private func fault(_ code: llhttp_errno_t) -> MessageFault {
         switch code {
         case HPE_INVALID_VERSION: return .unsupportedVersion
-        case HPE_INVALID_METHOD where hasUnknownMethod: return .unsupportedMethod
-        case HPE_INVALID_TRANSFER_ENCODING: return .unsupportedTransferCoding
-        case HPE_INVALID_EOF_STATE: return .cutShort
         default:
             let reason = llhttp_get_error_reason(parser).map { String(cString: $0) } ?? "it is not HTTP"
             return .malformed(reason.prefix(1).lowercased() + reason.dropFirst())
         }
     }
-
-    /// A word that could be a method, which llhttp does not know.
-    private var hasUnknownMethod: Bool { false }
 
     // Called by llhttp in the middle of `execute`, on its thread.
 
@@ -223,6 +219,9 @@ extension MessageParser {
         stage = .body
         // An upgrade is never taken, so that what follows is HTTP still.
         parser.pointee.upgrade = 0
+        // Their headers may describe a body that does not come (RFC 9112, section 6.3); llhttp would wait for it.
+        let status = Int(parser.pointee.status_code)
+        if kind == .response, status < 200 || status == 204 || status == 304 { expectsNoBody = true }
         if expectsNoBody { parser.pointee.flags |= UInt16(F_SKIPBODY.rawValue) }
         return Int32(HPE_PAUSED.rawValue)
     }

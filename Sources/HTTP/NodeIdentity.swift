@@ -14,7 +14,7 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .readableByOthers(let path):
-            "\(path) can be read by other users; a key that others may have seen proves nothing: remove it, or chmod 600 it if you are sure"
+            "\(path) can be read by other users, so it proves nothing: remove it, or chmod 600 it if nobody has read it"
         case .notOurs(let path):
             "\(path) belongs to another user; run as that user or choose another directory with --identity"
         case .notAKey(let path):
@@ -76,7 +76,8 @@ package struct NodeIdentity: Sendable {
         return .success(NodeIdentity(node: node, privateKey: pem))
     }
 
-    /// Writes the key under another name, and gives it its own only when it is whole and durable; false where there is one by now.
+    /// Writes the key under another name, and gives it its own only when it is whole and durable; false where there is
+    /// one by now.
     private static func store(_ pem: [UInt8], in folder: borrowing Directory) throws(SyscallError) -> Bool {
         let draft = "\(fileName).\(Hex.string(UInt64.random(in: 0 ... .max), count: 16))"
         do throws(SyscallError) {

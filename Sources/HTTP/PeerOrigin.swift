@@ -12,7 +12,8 @@ package struct PeerOrigin: Hashable, Sendable, CustomStringConvertible {
     }
 
     package let transport: Transport
-    /// The peer's address as text, IPv6 with its scope, an IPv4 peer of a dual-stack socket as IPv4; empty for a Unix socket.
+    /// The peer's address as text, IPv6 with its scope, an IPv4 peer of a dual-stack socket as IPv4; empty for a Unix
+    /// socket.
     package let address: String
     package let port: UInt16
     /// Who the peer has proved to be; nil on a connection without TLS.

@@ -33,6 +33,8 @@ struct RequestFault: Error, Sendable {
     }
     static let expectation = RequestFault(
         .expectationFailed, "expectation_failed", "The only expectation met here is 100-continue.")
+    static let tooManyBodies = RequestFault(
+        .unavailable, "too_many_bodies", "Too many large requests are under way; try again.")
     static let tooManyConnections = RequestFault(
         .unavailable, "too_many_connections", "Too many connections are open; close some or try again.")
 

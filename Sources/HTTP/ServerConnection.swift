@@ -4,37 +4,41 @@ internal import Reactor
 /// One connection of the server: reads a request, has it answered, and only then looks at the next.
 actor ServerConnection {
     /// Where the connection is between two requests; what a graceful stop may close at once, and what it lets finish.
-    private enum Phase {
+    enum Phase {
         /// Nothing of a request has come.
         case idle
         case reading
         case responding(isEvents: Bool)
     }
 
-    private let loop: EventLoop
+    let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
     let channel: Channel
-    private let origin: PeerOrigin
-    private let settings: HTTPServer.Settings
-    private let handler: HTTPServer.Handler
-    private let log: Log
-    private let parser = MessageParser(.request)
-    private var phase = Phase.idle
-    private var isFirst = true
-    private var isDraining = false
+    let origin: PeerOrigin
+    let settings: HTTPServer.Settings
+    let budget: ByteBudget
+    /// Bytes of the request at hand that count against the budget.
+    var bodyHeld = 0
+    let handler: HTTPServer.Handler
+    let log: Log
+    let parser = MessageParser(.request)
+    var phase = Phase.idle
+    var isFirst = true
+    var isDraining = false
     /// Bytes that were read and not yet taken by the parser.
-    private var input: [UInt8] = []
-    private var offset = 0
+    var input: [UInt8] = []
+    var offset = 0
 
     init(
-        _ channel: Channel, from origin: PeerOrigin, on loop: EventLoop, settings: HTTPServer.Settings, log: Log,
-        handler: @escaping HTTPServer.Handler
+        _ channel: Channel, from origin: PeerOrigin, on loop: EventLoop, settings: HTTPServer.Settings,
+        budget: ByteBudget, log: Log, handler: @escaping HTTPServer.Handler
     ) {
         self.channel = channel
         self.origin = origin
         self.loop = loop
         self.settings = settings
+        self.budget = budget
         self.log = log
         self.handler = handler
     }
@@ -70,10 +74,12 @@ actor ServerConnection {
     }
 
     private func serve() async {
+        defer { giveBodyBack() }
         do {
             while let (head, request) = try await nextRequest() {
                 phase = .responding(isEvents: false)
                 guard await answer(request, head) else { return }
+                giveBodyBack()
                 phase = .idle
                 isFirst = false
                 parser.restart()
@@ -84,6 +90,11 @@ actor ServerConnection {
             // The peer has gone or was cut: there is nobody left to tell.
             log.debug("connection ended", ("peer", origin), ("reason", "\(error)"))
         }
+    }
+
+    private func giveBodyBack() {
+        budget.give(bodyHeld)
+        bodyHeld = 0
     }
 
     /// Answers what cannot be served and ends the connection in a way that lets the answer arrive.
@@ -199,13 +210,15 @@ extension ServerConnection {
         let deadline = SystemClock.monotonic().advanced(by: settings.bodyTime)
         while true {
             let progress = try parse()
-            for range in progress.body {
-                let start = offset - progress.consumed
-                body += input[range]
-                precondition(range.lowerBound >= start, "a body's bytes are among those read")
-            }
+            for range in progress.body { body += input[range] }
             guard body.count <= settings.bodyBytes else { throw RequestFault.bodyTooLarge(limit: settings.bodyBytes) }
-            if progress.isComplete { return body }
+            guard budget.take(body.count - bodyHeld) else { throw RequestFault.tooManyBodies }
+            bodyHeld = body.count
+            if progress.isComplete {
+                // An idle connection holds on to no buffer.
+                if offset == input.count { (input, offset) = ([], 0) }
+                return body
+            }
             do throws(ChannelFailure) {
                 guard let bytes = try await channel.read(by: deadline) else { throw ChannelFailure.closed }
                 (input, offset) = (bytes, 0)
@@ -215,98 +228,4 @@ extension ServerConnection {
             }
         }
     }
-}
-
-// MARK: - Answering
-
-extension ServerConnection {
-    /// Runs the handler and sends its response; whether the connection goes on. The handler is cancelled when its client goes.
-    private func answer(_ request: HTTPRequest, _ head: MessageHead) async -> Bool {
-        await channel.beginExchange()
-        return await withTaskGroup(of: Bool.self) { group in
-            group.addTask {
-                let goesOn = await self.serve(request, head)
-                await self.channel.endExchange(.done)
-                return goesOn
-            }
-            switch await channel.exchangeEnd() {
-            case .done: break
-            case .gone:
-                channel.cut(.closed)
-                group.cancelAll()
-            case .unwanted: group.cancelAll()
-            }
-            return await group.next() ?? false
-        }
-    }
-
-    private func serve(_ request: HTTPRequest, _ head: MessageHead) async -> Bool {
-        let response = await handler(request)
-        let keepsAlive = head.keepsAlive && !isDraining && !response.headers.lists("close", in: "Connection")
-        let writer = ResponseWriter(response, to: request, keepsAlive: keepsAlive)
-        do {
-            try await send(writer)
-            try await channel.drained(below: settings.sendQueueBytes)
-            guard writer.keepsAlive else {
-                try await channel.finish(by: SystemClock.monotonic().advanced(by: Limits.lingerTime))
-                return false
-            }
-            return true
-        } catch {
-            log.info(
-                "response cut short", ("peer", origin), ("path", request.path), ("reason", "\(error)"))
-            if writer.endsWithConnection { await channel.reset() } else { await channel.close() }
-            return false
-        }
-    }
-
-    private func send(_ writer: ResponseWriter) async throws {
-        switch writer.body {
-        case .whole(let bytes):
-            if bytes.count <= Limits.inlineBodyBytes {
-                try await channel.write(writer.headBytes + bytes)
-            } else {
-                try await channel.write(writer.headBytes)
-                try await channel.write(bytes)
-            }
-        case .stream(let length, let next):
-            try await channel.write(writer.headBytes)
-            try await stream(length: length, next, writer)
-        case .events(let next):
-            phase = .responding(isEvents: true)
-            if isDraining { await channel.endExchange(.unwanted) }
-            try await channel.write(writer.headBytes)
-            do {
-                try await stream(length: nil, next, writer)
-            } catch  where isDraining && !(error is ChannelFailure) {
-                // The server stops: the reader is told in good order.
-                try await channel.write(writer.lastChunk)
-            }
-        }
-    }
-
-    /// Sends pieces as the client takes them: the next is asked for only while little is queued.
-    private func stream(
-        length: Int64?, _ next: @Sendable () async throws -> [UInt8]?, _ writer: ResponseWriter
-    ) async throws {
-        var sent: Int64 = 0
-        while true {
-            try await channel.drained(below: settings.sendQueueBytes / 2)
-            if let length, sent == length { return }
-            try Task.checkCancellation()
-            guard let piece = try await next() else { break }
-            guard !piece.isEmpty else { continue }
-            sent += Int64(piece.count)
-            if let length, sent > length { throw ProducerFault.tooLong(declared: length) }
-            try await channel.write(writer.framed(piece))
-        }
-        if let length { throw ProducerFault.tooShort(declared: length, given: sent) }
-        try await channel.write(writer.lastChunk)
-    }
-}
-
-/// A producer that does not keep to the length it has declared.
-enum ProducerFault: Error, Hashable, Sendable {
-    case tooShort(declared: Int64, given: Int64)
-    case tooLong(declared: Int64)
 }

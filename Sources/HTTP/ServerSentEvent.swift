@@ -3,7 +3,8 @@ package struct ServerSentEvent: Hashable, Sendable {
     /// The event's type; `message` where the stream names none.
     package var name: String
     package var data: String
-    /// As a reader sees it: the last id the stream has given, which may be an earlier event's. As a writer gives it: nil for none.
+    /// As a reader sees it: the last id the stream has given, which may be an earlier event's. As a writer gives it:
+    /// nil for none.
     package var id: String?
 
     package init(name: String = "message", data: String, id: String? = nil) {

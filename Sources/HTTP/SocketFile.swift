@@ -2,7 +2,8 @@ internal import CLinux
 internal import Glibc
 internal import Reactor
 
-/// A Unix socket's place in the file system. A path too long for the kernel's 108 bytes is reached through its open directory.
+/// A Unix socket's place in the file system. A path too long for the kernel's 108 bytes is reached through its open
+/// directory.
 final class SocketFile {
     let address: SocketAddress
     private let path: String

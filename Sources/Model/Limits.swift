@@ -25,10 +25,6 @@ package enum Limits {
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
     package static let chunkBytes: Int64 = 1 << 30
-    /// A row beyond this is no row but a stream without newlines; it is cut with a gap.
-    package static let rowBytes = 1 << 20
-    /// Kept free for the facts that tell of a full disk.
-    package static let reserveBytes: Int64 = 8 << 20
     /// Streams of one session; a session fact lists them all.
     package static let streamsPerSession = 64
 
@@ -75,10 +71,11 @@ package enum Limits {
     package static let idleTime = Duration.seconds(75)
     /// From the end of a head to the end of its request's body: 4 MiB at 35 kB/s, slower than any cap that makes sense.
     package static let requestBodyTime = Duration.seconds(120)
-    /// A peer that has ended its side may still listen; one that has died looks the same until something is sent to it. An answer that
-    /// is not begun, or does not go on, for this long after such an end is given up.
+    /// A peer that has ended its side may still listen; one that has died looks the same until something is sent to
+    /// it. An answer that is not begun, or does not go on, for this long after such an end is given up.
     package static let halfClosedTime = Duration.seconds(1)
-    /// After an error answer, how long and for how many bytes the rest of a request is still taken, so that the answer arrives.
+    /// After an error answer, how long and for how many bytes the rest of a request is still taken, so that the answer
+    /// arrives.
     package static let lingerTime = Duration.seconds(2)
     package static let lingerBytes = 16 << 20
     /// Connections beyond the limits that are told so with a 503; more are closed without a word.
@@ -91,12 +88,15 @@ package enum Limits {
     package static let connectTime = Duration.seconds(5)
     /// Names that are resolved at once: each takes a thread for as long as the resolver likes.
     package static let lookups = 4
-    /// The lines and extensions around a chunked body's bytes may take this much, and 16 bytes for each byte of the body.
+    /// The lines and extensions around a chunked body's bytes may take this much, and 16 bytes for each byte of the
+    /// body.
     package static let chunkFramingBytes = 4096
     /// Interim responses (1xx) before the one that counts.
     package static let interimResponses = 8
     /// A request body: facts asked for, holdings stated.
     package static let requestBodyBytes = 4 << 20
+    /// Request bodies of all connections together: what a flood of large requests may cost a Pi's memory.
+    package static let requestBodiesBytes = 32 << 20
     /// A response that is held in memory by a client; chunks are streamed and not bound by it.
     package static let responseBodyBytes = 64 << 20
     /// Bytes queued towards one client before no more is read for it.
@@ -166,13 +166,15 @@ package enum Limits {
     package static let markerTypeBytes = 32
     /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
     package static let markerTextBytes = 4096
-    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a minute.
+    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a
+    /// minute.
     package static let dialsOutstanding = 4
     /// From dial to connected: six round trips of the slowest tether that is planned for.
     package static let dialTime = Duration.seconds(2)
     /// A peer that answers and refuses is asked again less and less often, down to this.
     package static let refusalCeiling = Duration.seconds(30)
-    /// An address where another node answered than was announced there is left alone for this long: announcements are hearsay.
+    /// An address where another node answered than was announced there is left alone for this long: announcements are
+    /// hearsay.
     package static let distrustTime = Duration.seconds(60)
     /// A peer's answer to a small question; beyond it the link is dead.
     package static let answerTime = Duration.seconds(15)
@@ -180,21 +182,27 @@ package enum Limits {
     package static let factsAnswerTime = Duration.seconds(60)
     /// Ranges that one request for facts names: about 100 kB of text.
     package static let rangesPerRequest = 2_000
-    /// Between two comparisons on one link: a peer whose event stream always has holes must not make us compare all day.
+    /// Between two comparisons on one link: a peer whose event stream always has holes must not make us compare all
+    /// day.
     package static let comparisonInterval = Duration.seconds(1)
     /// Between two statements of what is held.
     package static let statementInterval = Duration.seconds(1)
     /// After a statement that a peer did not want.
     package static let refusedStatementInterval = Duration.seconds(10)
-    /// Processes of a peer whose late statements are known to be old: a process lives for longer than a statement is under way.
+    /// Processes of a peer whose late statements are known to be old: a process lives for longer than a statement is
+    /// under way.
     package static let retiredEpochs = 16
 
     // MARK: Chunks on their way
 
     /// Chunks up to this are collected in memory and made durable in groups; larger ones go to disk as they come.
     package static let collectedChunkBytes: Int64 = 4 << 20
-    /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its way here.
+    /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its
+    /// way here.
     package static let pullMemoryBytes: Int64 = 32 << 20
+    /// And in number: a group being synced, one that waits, and those that come. More would only lengthen each look for
+    /// the next.
+    package static let pullChunks = 3 * admitGroupChunks
     /// What a chunk that goes to disk as it comes takes of it: one piece being written, one being collected.
     package static let pullPieceBytes = 256 * 1024
     /// Chunks that become durable with one sync of their directories, in bytes and in number.
@@ -214,7 +222,8 @@ package enum Limits {
     package static let chunkRetryDelay = Duration.seconds(1)...Duration.seconds(60)
     /// A chunk whose last trouble is longer ago than this starts anew.
     package static let chunkRetryMemory = Duration.seconds(300)
-    /// Chunks in trouble that are remembered one by one: 6 MB. Beyond it the trouble longest ago is forgotten, and so asked for early.
+    /// Chunks in trouble that are remembered one by one: 6 MB. Beyond it the trouble longest ago is forgotten, and so
+    /// asked for early.
     package static let chunksInTrouble = 16_384
     /// After a failure of our own disk nothing is pulled for this long, growing to the other.
     package static let storagePause = Duration.seconds(1)...Duration.seconds(30)

@@ -26,7 +26,9 @@ struct Instrument {
                 port: .path(path), baud: 9600, sensorID: sensorID ?? "simulated", setup: settings)
             return Instrument(source: QSeriesDriver(options, on: loop, log: log.named("sensor")), simulator: simulator)
         case .lines(let origin):
-            throw NodeError("not yet \(origin)")
+            let source = LineSource(
+                place(origin), sourceID: sensorID, resolver: resolver, on: loop, log: log.named("lines"))
+            return Instrument(source: source, simulator: nil)
         }
     }
 
@@ -45,6 +47,13 @@ struct Instrument {
         }
     }
 
+    private static func place(_ origin: LinesOrigin) -> LineSource.Place {
+        switch origin {
+        case .device(let device): .serial(path: device.path, baud: device.baud ?? 9600)
+        case .tcp(let endpoint): .tcp(endpoint)
+        case .udp(let endpoint): .udp(endpoint)
+        }
+    }
 }
 
 extension SensorSettings {

@@ -14,7 +14,6 @@ package struct NodeRuntime: Sendable {
     private let configuration: NodeConfiguration
     private let server: HTTPServer
     private let simulator: QSeriesSimulator?
-    private let peerFile: PeerBookFile
     private let log: Log
 
     package var store: Store { parts.store }
@@ -93,9 +92,7 @@ package struct NodeRuntime: Sendable {
             source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]))
         gateway.withLock { $0 = Gateway(parts, log: log) }
         return NodeRuntime(
-            parts: parts, configuration: configuration, server: server, simulator: instrument?.simulator,
-            peerFile: PeerBookFile(lane: threads.lanes.scrub, directory: configuration.data, log: log.named("peers")),
-            log: log)
+            parts: parts, configuration: configuration, server: server, simulator: instrument?.simulator, log: log)
     }
 
     private static func replicator(
@@ -211,12 +208,19 @@ extension NodeRuntime {
 
     private func remember() async {
         do {
-            let book = try await peerFile.load()
             await parts.replicator.remember(
-                book.entries.map { RememberedPeer(id: $0.id, role: $0.role, endpoint: $0.endpoint) })
+                try await peerBook().entries.map { RememberedPeer(id: $0.id, role: $0.role, endpoint: $0.endpoint) })
         } catch {
             log.warning("the peers of earlier times are not known", ("reason", "\(error)"))
         }
+    }
+
+    private func peerBook() async throws -> PeerBook {
+        guard let bytes = try await store.note(.peers) else { return PeerBook() }
+        if let book = PeerBook(json: bytes) { return book }
+        log.warning("peers.json cannot be understood and was set aside")
+        try await store.setNoteAside(.peers)
+        return PeerBook()
     }
 
     private func keepPeers() async throws {
@@ -226,23 +230,36 @@ extension NodeRuntime {
         }
     }
 
+    /// Writes down whom the node has met, and how their clocks stand, where that has changed.
     private func saveMet() async {
         do {
-            var book = try await peerFile.load()
-            let before = book
-            let names = Dictionary(
-                await parts.replicator.reports().compactMap { report in report.id.map { ($0, report.name ?? "") } }
-            ) { first, _ in first }
-            for peer in await parts.replicator.remembered() where book[peer.id]?.endpoint != peer.endpoint {
-                book.remember(
-                    PeerBook.Entry(
-                        id: peer.id, name: names[peer.id] ?? "", role: peer.role, endpoint: peer.endpoint,
-                        at: SystemClock.reading().realtime))
-            }
-            if book != before { try await peerFile.save(book) }
+            try await savePeers()
+            try await saveClocks()
         } catch {
-            // It is made anew from whom the node meets.
+            // Both are made anew from whom the node meets.
             log.warning("the known peers could not be written", ("reason", "\(error)"))
         }
+    }
+
+    private func savePeers() async throws {
+        var book = try await peerBook()
+        let before = book
+        let names = Dictionary(
+            await parts.replicator.reports().compactMap { report in report.id.map { ($0, report.name ?? "") } }
+        ) { first, _ in first }
+        for peer in await parts.replicator.remembered() where book[peer.id]?.endpoint != peer.endpoint {
+            book.remember(
+                PeerBook.Entry(
+                    id: peer.id, name: names[peer.id] ?? "", role: peer.role, endpoint: peer.endpoint,
+                    at: SystemClock.reading().realtime))
+        }
+        if book != before { try await store.setNote(.peers, try book.json()) }
+    }
+
+    private func saveClocks() async throws {
+        let clocks = try await parts.clockForms()
+        guard !clocks.isEmpty else { return }
+        let bytes = WireJSON.encode(clocks)
+        if try await store.note(.clocks) != bytes { try await store.setNote(.clocks, bytes) }
     }
 }

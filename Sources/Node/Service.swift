@@ -50,7 +50,9 @@ package struct ServiceGroup: Sendable {
             group.addTask {
                 do {
                     try await service.run()
-                } catch  where !Task.isCancelled {
+                } catch is CancellationError where Task.isCancelled {
+                    // It was asked to finish, and has.
+                } catch {
                     throw ServiceFailure(service: service.name, cause: error)
                 }
                 return .service

@@ -33,8 +33,9 @@ private actor Sleeper {
     init(loop: EventLoop) { self.loop = loop }
 
     func wait(for duration: Duration) async {
-        guard case .idle = state else { return }
         await withCheckedContinuation { continuation in
+            // Looked at here and not before: a task that does not prefer the loop is enqueued once more on its way here.
+            guard case .idle = state else { return continuation.resume() }
             let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.wake() } }
             state = .waiting(timer, continuation)
             timer.set(after: duration)

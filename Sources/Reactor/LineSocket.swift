@@ -1,7 +1,8 @@
 internal import Glibc
 package import Model
 
-/// A socket that instruments print into: a TCP connection that is dialled, or a UDP port that listens. Made, used and freed on the loop.
+/// A socket that instruments print into: a TCP connection that is dialled, or a UDP port that listens. Made, used and
+/// freed on the loop.
 package final class LineSocket {
     package enum Event: Sendable {
         /// Bytes of a stream, or one whole datagram.
@@ -32,7 +33,8 @@ package final class LineSocket {
         func release() { (reading, writing) = (nil, nil) }
     }
 
-    /// Begins to dial; `connected` or `ended` follows. A name is looked up first, which may block: only literals on the loop.
+    /// Begins to dial; `connected` or `ended` follows. A name is looked up first, which may block: only literals on the
+    /// loop.
     package static func dial(
         _ endpoint: Endpoint, on loop: EventLoop, receive: @escaping (Event) -> Void
     ) throws(SyscallError) -> LineSocket {

@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// Calls its body on the loop after an interface or an address of this host changed (rtnetlink). What changed is not said: look again.
+/// Calls its body on the loop after an interface or an address of this host changed (rtnetlink). What changed is not
+/// said: look again.
 package final class NetworkChanges {
     private let socket: Socket
     private let watch: DescriptorWatch
@@ -12,7 +13,8 @@ package final class NetworkChanges {
         let descriptor: Descriptor
         init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
-        /// Takes what is there; whether it was anything. The kernel has dropped messages (`ENOBUFS`): that is a change, too.
+        /// Takes what is there; whether it was anything. The kernel has dropped messages (`ENOBUFS`): that is a change,
+        /// too.
         func drain() throws(SyscallError) -> Bool {
             var changed = false
             while true {

@@ -1,7 +1,8 @@
 internal import CLinux
 internal import Glibc
 
-/// The master side of a pseudo-terminal: a serial device made of software. Its other side is a tty that any program may open.
+/// The master side of a pseudo-terminal: a serial device made of software. Its other side is a tty that any program may
+/// open.
 ///
 /// Like a wire, it loses what is sent while nobody listens. Made, used and freed on the loop.
 package final class PseudoTerminal {

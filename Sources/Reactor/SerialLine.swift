@@ -4,8 +4,8 @@ package import Model
 
 /// An open serial line: raw, 8N1, exclusive to this process, on the event loop. Made, used and freed there.
 ///
-/// Bytes are handed over as they arrive, with the clocks read once at their arrival. After a hang-up nothing more is called; a removed
-/// adapter's path is opened anew by whoever wants it back.
+/// Bytes are handed over as they arrive, with the clocks read once at their arrival. After a hang-up nothing more is
+/// called; a removed adapter's path is opened anew by whoever wants it back.
 package final class SerialLine {
     package enum Event: Sendable {
         case received([UInt8], at: ClockReading)
@@ -34,8 +34,9 @@ package final class SerialLine {
 
         func release() {
             (reading, writing) = (nil, nil)
-            // Both fail on a line that is gone already, which is no news. Without the first, close(2) may wait for the device to
-            // take what is queued; without the second, a pseudo-terminal stays exclusive for as long as its other end lives.
+            // Both fail on a line that is gone already, which is no news. Without the first, close(2) may wait for the
+            // device to take what is queued; without the second, a pseudo-terminal stays exclusive for as long as its
+            // other end lives.
             _ = qn_tty_discard_output(descriptor.raw)
             _ = qn_tty_shared(descriptor.raw)
         }

@@ -49,7 +49,8 @@ extension SerialLineError: CustomStringConvertible {
         case .notATerminal(let path): "\(path) is no serial line: name a tty with --serial"
         case .notPermitted(let path, let group):
             if let group, group != "root" {
-                "\(path) may not be opened: it belongs to group \(group), add the user to it (usermod -aG \(group) USER)"
+                "\(path) may not be opened: it belongs to group \(group), add the user to it "
+                    + "(usermod -aG \(group) NAME)"
             } else {
                 "\(path) may not be opened by this user: run as one who may, or change its owner by a udev rule"
             }

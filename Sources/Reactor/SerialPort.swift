@@ -11,16 +11,18 @@ package struct SerialPort: Hashable, Sendable {
         self.idName = idName
     }
 
-    /// Makers of the chips in USB serial adapters, as they spell themselves: a modem or a GPS mouse does not come before these.
+    /// Makers of the chips in USB serial adapters, as they spell themselves: a modem or a GPS mouse does not come
+    /// before these.
     private static let adapterMakers = ["FTDI", "Prolific", "Silicon_Labs", "QinHeng", "1a86", "067b", "0403", "10c4"]
 
-    /// What an underwater vehicle has on USB beside its sensors; taking an autopilot's line would be taking its controls.
+    /// What an underwater vehicle has on USB beside its sensors; taking an autopilot's line would be taking its
+    /// controls.
     private static let otherDevices = [
         "ArduPilot", "Pixhawk", "PX4", "CubePilot", "Hex_ProfiCNC", "Holybro", "u-blox", "Modem", "SimTech", "Quectel",
     ]
 
-    /// What is plugged in, the likeliest sensor adapter first: `/dev/serial/by-id`, then `ttyUSB*`, then `ttyACM*`. A device that
-    /// has an id is listed once, by its id.
+    /// What is plugged in, the likeliest sensor adapter first: `/dev/serial/by-id`, then `ttyUSB*`, then `ttyACM*`. A
+    /// device that has an id is listed once, by its id.
     package static func available(devices: String = "/dev") -> [SerialPort] {
         let all = names(in: "\(devices)/serial/by-id").map { name in
             SerialPort(path: "\(devices)/serial/by-id/\(name)", idName: name)
@@ -53,8 +55,8 @@ package struct SerialPort: Hashable, Sendable {
         return SerialPort(path: path, idName: name)
     }
 
-    /// Lets an FTDI adapter hand over bytes within 1 ms instead of 16; whether it is so now. Without the permission, or with another
-    /// chip, arrival times stay as coarse as they are.
+    /// Lets an FTDI adapter hand over bytes within 1 ms instead of 16; whether it is so now. Without the permission, or
+    /// with another chip, arrival times stay as coarse as they are.
     package static func lowerLatency(of path: String, system: String = "/sys") -> Bool {
         guard let device = realPath(path), let name = device.split(separator: "/").last,
             let directory = try? Directory.open("\(system)/bus/usb-serial/devices/\(name)")

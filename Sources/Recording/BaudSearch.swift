@@ -1,4 +1,5 @@
-/// Which baud rate a sensor speaks, found by listening: bytes that make no line, or no answer at all, are a reason to try the next one.
+/// Which baud rate a sensor speaks, found by listening: bytes that make no line, or no answer at all, are a reason to
+/// try the next one.
 struct BaudSearch: Sendable {
     /// The default first, then those that occur in the field, then the rest of the usual.
     static let candidates = [9600, 19200, 115_200, 38400, 57600, 4800, 230_400]

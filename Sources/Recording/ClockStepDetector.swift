@@ -4,7 +4,8 @@ package import Model
 package struct ClockStepDetector: Hashable, Sendable {
     private var last: ClockReading?
 
-    /// A clock that runs 500 ppm fast, looked at every second, gains half a millisecond; a step by hand or by NTP is 128 ms and more.
+    /// A clock that runs 500 ppm fast, looked at every second, gains half a millisecond; a step by hand or by NTP is
+    /// 128 ms and more.
     static let threshold = Duration.milliseconds(10)
 
     package init() {}

@@ -1,7 +1,8 @@
 internal import Model
 
-/// Events between an instrument, which does not wait, and the recorder. Bounded: lines that do not fit are dropped, counted, and told of
-/// as one overflow when there is room again. What happened to the instrument is never dropped for lines.
+/// Events between an instrument, which does not wait, and the recorder. Bounded: lines that do not fit are dropped,
+/// counted, and told of as one overflow when there is room again. What happened to the instrument is never dropped for
+/// lines.
 struct InstrumentEventQueue: Sendable {
     private var events: [InstrumentEvent] = []
     private var lineCount = 0

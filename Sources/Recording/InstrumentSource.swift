@@ -1,10 +1,12 @@
 internal import Model
 
-/// Where rows come from: an instrument and whatever connects it. It connects by itself, again and again, until it is cancelled.
+/// Where rows come from: an instrument and whatever connects it. It connects by itself, again and again, until it is
+/// cancelled.
 package protocol InstrumentSource: Actor {
     /// Rings when there is something to take; at most one ring waits.
     nonisolated var bell: AsyncStream<Void> { get }
-    /// What has come since the last call, in order; empty where nothing did. What is not taken in time is dropped and counted.
+    /// What has come since the last call, in order; empty where nothing did. What is not taken in time is dropped and
+    /// counted.
     func take() -> [InstrumentEvent]
     func status() -> InstrumentStatus
     /// Returns when cancelled.

@@ -1,6 +1,7 @@
 internal import Model
 
-/// Cuts a stream of bytes into lines. Every byte comes out once and in order, the line's own end (LF, CR before it or not) with it.
+/// Cuts a stream of bytes into lines. Every byte comes out once and in order, the line's own end (LF, CR before it or
+/// not) with it.
 package struct LineFramer: Sendable {
     package struct Line: Hashable, Sendable {
         /// As received, with its end where it had one.

@@ -1,9 +1,11 @@
-/// The lines that a Q-Series sensor prints when it starts and in its menu, none of which is a sample. A line is known by a part of it: a
-/// reset in mid-line glues its beginning to half a sample, and firmwares differ in the rest.
+/// The lines that a Q-Series sensor prints when it starts and in its menu, none of which is a sample. A line is known
+/// by a part of it: a reset in mid-line glues its beginning to half a sample, and firmwares differ in the rest.
 enum QSeriesBanner {
     enum Line: Hashable, Sendable {
         /// The first of a banner.
         case start
+        /// Before the first, where the menu was left.
+        case farewell
         case body
         /// Samples follow, if nothing is damaged between.
         case almostEnd
@@ -12,7 +14,11 @@ enum QSeriesBanner {
         case menu
     }
 
-    private static let starts = ["Biospherical", "Digital Engine Vers", "Rebooting program"]
+    /// In every banner's first line.
+    static let title = "Biospherical"
+    /// What `X` prints; with quiet mode on, the samples follow.
+    private static let farewell = "Rebooting program"
+    private static let starts = [title, "Digital Engine Vers"]
     private static let almostEnds = ["Start free run sampling"]
     private static let ends = ["Starting Sampling", "Entering polled mainline"]
     private static let bodies = [
@@ -27,6 +33,7 @@ enum QSeriesBanner {
 
     static func recognise(_ text: String) -> Line? {
         if starts.contains(where: text.contains) { return .start }
+        if text.contains(farewell) { return .farewell }
         if ends.contains(where: text.contains) { return .end }
         if almostEnds.contains(where: text.contains) { return .almostEnd }
         if bodies.contains(where: text.contains) { return .body }

@@ -1,11 +1,26 @@
 extension QSeriesDevice {
+    /// 1.4 kB, as long as the true one; only the letters are known.
     private static let menuText = [
-        "", "Main menu", "  A - Set the number of readings to average", "  B - Set the baud rate",
-        "  C - Set the calibration factor", "  D - Set the description", "  G - Set the dark reading",
-        "  I - Set the immersion factor", "  M - Set the operating mode", "  P - Set the preamble",
-        "  Q - Set quiet mode", "  R - Set the ADC rate", "  S - Set the serial number",
-        "  T - Toggle temperature output", "  V - Toggle supply voltage output",
-        "  W - Set the calibration mode", "  X - Exit the menu and restart", "  ^ - Dump the settings", "",
+        "", "                     Main menu of the digital engine", "",
+        "  A - Set the number of ADC readings that are averaged before each update",
+        "  B - Set the baud rate of the serial port (takes effect after the restart)",
+        "  C - Set the calibration factor and the units that go with it",
+        "  D - Set the description of this instrument",
+        "  G - Take or type in the dark reading, with the sensor covered",
+        "  I - Set the immersion factor for use in water",
+        "  M - Set the operating mode, free running or polled with a tag",
+        "  P - Set the preamble that is printed before each value",
+        "  Q - Set quiet mode, which leaves out the text at power on",
+        "  R - Set the rate of the ADC in Hz",
+        "  S - Set the serial number of this instrument",
+        "  T - Toggle the output of the sensor's temperature with each update",
+        "  V - Toggle the output of the input supply voltage with each update",
+        "  W - Set the calibration mode: volts less dark, in air, in water, or plain volts",
+        "  Z - Restore the settings of the factory (asks before it does so)",
+        "  ^ - Dump all settings as one line of comma separated values",
+        "  X - Leave this menu and restart the program with the settings above", "",
+        "Settings are kept when the power is off.  Letters are taken in upper case only.",
+        "Commands that ask for a number wait for it, and for the carriage return after it.", "",
     ]
 
     /// One second, the menu, the prompt.

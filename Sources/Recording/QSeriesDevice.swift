@@ -1,7 +1,7 @@
 import Model
 
-/// A Q-Series sensor's firmware as a value, true to what `Docs/Sensors.md` knows of it: fed bytes and time, it says what it prints and when.
-/// Times are nanoseconds of its own clock.
+/// A Q-Series sensor's firmware as a value, true to what `Docs/Sensors.md` knows of it: fed bytes and time, it says
+/// what it prints and when. Times are nanoseconds of its own clock.
 package struct QSeriesDevice: Sendable {
     package struct Setup: Hashable, Sendable {
         package var serial = "QSP2150-00017   "

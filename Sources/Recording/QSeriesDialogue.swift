@@ -1,7 +1,7 @@
 import Model
 
-/// A visit to a Q-Series sensor's menu, from ESC to `X`: what to send next, given what the sensor has printed and the time. It
-/// synchronises on the prompt, bears a sensor that was left hanging in one, and always ends.
+/// A visit to a Q-Series sensor's menu, from ESC to `X`: what to send next, given what the sensor has printed and the
+/// time. It synchronises on the prompt, bears a sensor that was left hanging in one, and always ends.
 struct QSeriesDialogue: Sendable {
     /// One question and its answer.
     struct Step: Hashable, Sendable {
@@ -66,47 +66,68 @@ struct QSeriesDialogue: Sendable {
     /// `X` was sent at the prompt and nothing came after it: quiet mode prints no banner.
     private(set) var leftQuietly = false
 
-    /// Bytes came. The bytes to send, and the outcome where this ended it.
-    mutating func received(_ bytes: [UInt8], now: MonotonicTime) -> (send: [UInt8], outcome: Outcome?) {
+    /// Bytes came. The bytes to send, and the outcome where this ended it. `isSampling`: they are samples, as far as is
+    /// known; a sensor that goes on sampling has not heard the call for its menu.
+    mutating func received(
+        _ bytes: [UInt8], isSampling: Bool, now: MonotonicTime
+    ) -> (send: [UInt8], outcome: Outcome?) {
         heard += bytes
         if heard.count > Self.heardLimit { heard.removeFirst(heard.count - Self.heardLimit) }
-        let text = String(decoding: heard, as: UTF8.self)
         switch phase {
         case .entering:
             // A slow line prints the banner and the menu before the prompt: only silence is a failure.
-            deadline = now.advanced(by: text.contains(Self.prompt) ? timings.promptQuiet : timings.menuPrompt)
-            if text.contains(Self.prompt) { phase = .settling }
+            let isThere = isNew(Self.prompt, within: bytes.count)
+            if isThere {
+                settle(now)
+            } else if !isSampling {
+                deadline = now.advanced(by: timings.menuPrompt)
+            }
         case .settling:
-            deadline = now.advanced(by: text.hasPrompt ? timings.promptQuiet : timings.menuPrompt)
+            deadline = now.advanced(by: hasPrompt ? timings.promptQuiet : timings.menuPrompt)
         case .asking(let index):
-            return (answered(steps[index], text, now: now), nil)
+            return (answered(steps[index], newBytes: bytes.count, now: now), nil)
         case .returning:
-            if text.hasPrompt { settle(now) }
+            if hasPrompt { settle(now) }
         case .leaving:
-            let lines = text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).dropLast()
-            if lines.contains(where: { QSeriesBanner.recognise(String($0)) == .start }) { return ([], end()) }
+            if isNew(QSeriesBanner.title, within: bytes.count) { return ([], end()) }
         case .over: break
         }
         return ([], nil)
     }
+
+    /// The menu's prompt is the last thing that was printed.
+    private var hasPrompt: Bool { ends(with: Self.prompt) }
+
+    private func ends(with text: String) -> Bool {
+        let end = heard.lastIndex { $0 > 0x20 } ?? -1
+        let wanted = Array(text.trimmingSpaces.utf8)
+        return end + 1 >= wanted.count && heard[(end + 1 - wanted.count)...end].elementsEqual(wanted)
+    }
+
+    /// Whether the last bytes completed this text: a menu arrives in many small pieces, and is looked through once.
+    private func isNew(_ text: String, within count: Int) -> Bool {
+        !heard.suffix(count + text.utf8.count - 1).ranges(of: Array(text.utf8)).isEmpty
+    }
+
+    private var text: String { String(decoding: heard, as: UTF8.self) }
 
     private mutating func settle(_ now: MonotonicTime) {
         phase = .settling
         deadline = now.advanced(by: timings.promptQuiet)
     }
 
-    private mutating func answered(_ step: Step, _ text: String, now: MonotonicTime) -> [UInt8] {
-        if let refusal = step.refusals.first(where: text.contains) {
+    private mutating func answered(_ step: Step, newBytes: Int, now: MonotonicTime) -> [UInt8] {
+        if let refusal = step.refusals.first(where: { isNew($0, within: newBytes) }) {
             let line = text.split(whereSeparator: \.isNewline).first { $0.contains(refusal) }.map(String.init)
             giveUp(.refused(command: step.command, answer: (line ?? refusal).trimmingSpaces), now: now)
-            if text.hasPrompt { settle(now) }
+            if hasPrompt { settle(now) }
             return []
         }
         guard step.expected.isEmpty else {
-            let isThere = step.expected.allSatisfy(text.contains) && text.endsWith(step.expected.last ?? "")
+            let isThere = ends(with: step.expected.last ?? "") && step.expected.allSatisfy(text.contains)
             return isThere ? advance(now) : []
         }
-        guard text.hasPrompt else { return [] }
+        guard hasPrompt else { return [] }
         if step.send == "^" {
             dump =
                 text.split(whereSeparator: \.isNewline).lazy
@@ -149,7 +170,7 @@ struct QSeriesDialogue: Sendable {
         case .entering(let attempt):
             return wakeAgain(attempt, failing: .noMenu, now: now) { .entering(attempt: $0) }
         case .settling:
-            guard String(decoding: heard, as: UTF8.self).hasPrompt else {
+            guard hasPrompt else {
                 phase = .entering(attempt: 0)
                 return wakeAgain(0, failing: .noMenu, now: now) { .entering(attempt: $0) }
             }
@@ -161,8 +182,7 @@ struct QSeriesDialogue: Sendable {
             return wakeAgain(attempt, failing: .noMenu, now: now) { .returning(attempt: $0) }
         case .leaving(let attempt):
             // Without the prompt again, the sensor is believed to have gone.
-            guard attempt + 1 < Self.attempts, String(decoding: heard, as: UTF8.self).hasPrompt
-            else {
+            guard attempt + 1 < Self.attempts, hasPrompt else {
                 leftQuietly = true
                 return ([], end())
             }
@@ -200,8 +220,8 @@ struct QSeriesDialogue: Sendable {
 }
 
 extension QSeriesDialogue {
-    /// The steps that set a sensor up and read its dump. A command that takes a line ends in CR; `M` and what belongs to it must not:
-    /// a stray CR there is answered by `I am confused`.
+    /// The steps that set a sensor up and read its dump. A command that takes a line ends in CR; `M` and what belongs
+    /// to it must not: a stray CR there is answered by `I am confused`.
     static func steps(for settings: QSeriesSettings) -> [Step] {
         let lost = ["I am confused", "Timed out waiting"]
         var steps: [Step] = []
@@ -230,10 +250,4 @@ extension QSeriesDialogue {
         }
         return steps + [Step(command: "dump", send: "^", expected: [])]
     }
-}
-
-extension String {
-    /// The menu's prompt is the last thing that was printed.
-    fileprivate var hasPrompt: Bool { trimmingSpaces.hasSuffix(QSeriesDialogue.prompt) }
-    fileprivate func endsWith(_ suffix: String) -> Bool { hasSuffix(suffix) || hasSuffix(suffix.trimmingSpaces) }
 }

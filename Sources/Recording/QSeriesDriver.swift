@@ -1,7 +1,8 @@
 internal import Model
 package import Reactor
 
-/// Owns the serial line of a Q-Series sensor: opens it again for ever, feeds the driver's state machine and does what that says.
+/// Owns the serial line of a Q-Series sensor: opens it again for ever, feeds the driver's state machine and does what
+/// that says.
 package actor QSeriesDriver: InstrumentSource {
     package enum Port: Hashable, Sendable {
         /// The likeliest adapter that is plugged in.
@@ -212,7 +213,8 @@ package actor QSeriesDriver: InstrumentSource {
         ring.yield()
     }
 
-    /// The sensor's id: as told, else the port's by-id name, else the serial number it told of itself. It stays once rows carry it.
+    /// The sensor's id: as told, else the port's by-id name, else the serial number it told of itself. It stays once
+    /// rows carry it.
     private func identify() {
         var details = machine.configuration.members
         details["model"] = .string("Q-Series")

@@ -1,6 +1,7 @@
 internal import Model
 
-/// What goes wrong with sensors in the field, switched on by name. With a seed the same faults come at the same samples.
+/// What goes wrong with sensors in the field, switched on by name. With a seed the same faults come at the same
+/// samples.
 package struct QSeriesFaults: Hashable, Sendable {
     package enum Kind: String, Hashable, Sendable, CaseIterable {
         case garbage

@@ -1,6 +1,7 @@
 import Model
 
-/// Tells samples from all else that a Q-Series sensor prints. No line is a sample while the sensor is in its banner or its menu.
+/// Tells samples from all else that a Q-Series sensor prints. No line is a sample while the sensor is in its banner or
+/// its menu.
 struct QSeriesLineClassifier: Sendable {
     enum Context: Hashable, Sendable {
         case sampling
@@ -44,6 +45,9 @@ struct QSeriesLineClassifier: Sendable {
         banner = nil
     }
 
+    /// The sensor's mode is known: its lines carry this tag, or none.
+    mutating func expect(tag: Character?) { shapes.expect(tag: tag) }
+
     mutating func classify(_ line: LineFramer.Line, now: MonotonicTime) -> Verdict {
         let midway = isJoining
         isJoining = false
@@ -68,10 +72,12 @@ struct QSeriesLineClassifier: Sendable {
         shapes.interrupted()
         let before = context
         switch line {
+        case .farewell:
+            banner = nil
+            context = .banner(nearEnd: true)
         case .start, .body, .almostEnd:
             if line == .start || banner == nil { banner = QSeriesConfiguration() }
-            let nearEnd = line == .almostEnd
-            context = .banner(nearEnd: nearEnd)
+            context = .banner(nearEnd: line == .almostEnd)
         case .end:
             context = .sampling
         case .menu:
@@ -86,10 +92,9 @@ struct QSeriesLineClassifier: Sendable {
             defer { banner = nil }
             return Verdict(content: .rejected(.banner), transition: .samplingBegan(banner))
         }
-        // `Rebooting program` comes before the title; a second title is a second reset.
-        let isTitle = line == .start && !text.contains("Rebooting")
-        let began = if case .banner = before { isTitle && hasTitle } else { true }
-        hasTitle = isTitle || (hasTitle && !began)
+        // A second title is a second reset.
+        let began = if case .banner = before { line == .start && hasTitle } else { true }
+        hasTitle = line == .start || (hasTitle && !began)
         return Verdict(content: .rejected(.banner), transition: began ? .bannerBegan : nil)
     }
 

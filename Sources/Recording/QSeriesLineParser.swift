@@ -1,5 +1,5 @@
-/// Reads `<preamble><value>[, <temp>][, <vin>]`, or `<TAG>,<value>[, <temp>][, <vin>]` in polled mode. The value has 1 to 8 decimals
-/// and perhaps no leading zero, the temperature 2, the voltage 3.
+/// Reads `<preamble><value>[, <temp>][, <vin>]`, or `<TAG>,<value>[, <temp>][, <vin>]` in polled mode. The value has 1
+/// to 8 decimals and perhaps no leading zero, the temperature 2, the voltage 3.
 package enum QSeriesLineParser {
     private static let longestLine = 96
     private static let longestPreamble = 32
@@ -48,8 +48,8 @@ package enum QSeriesLineParser {
         return fields
     }
 
-    /// The preamble, which may be glued to the value or hold a comma and a space itself. A word of it has no space, so that a line of
-    /// text that ends in a number is no sample.
+    /// The preamble, which may be glued to the value or hold a comma and a space itself. A word of it has no space, so
+    /// that a line of text that ends in a number is no sample.
     private static func takePreamble(_ fields: inout [ArraySlice<UInt8>]) throws(LineRejection) -> [UInt8] {
         var preamble: [UInt8] = []
         while let field = fields.first {

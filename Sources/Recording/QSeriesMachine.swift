@@ -1,7 +1,7 @@
 package import Model
 
-/// The driver of a Q-Series sensor as a value: told what came and what time it is, it says what to do. Passive unless asked: it writes
-/// nothing to a sensor that prints samples, and wakes one that has fallen silent.
+/// The driver of a Q-Series sensor as a value: told what came and what time it is, it says what to do. Passive unless
+/// asked: it writes nothing to a sensor that prints samples, and wakes one that has fallen silent.
 package struct QSeriesMachine: Sendable {
     package enum Action: Hashable, Sendable {
         case send([UInt8])
@@ -12,41 +12,41 @@ package struct QSeriesMachine: Sendable {
         case reopen(baud: Int)
     }
 
-    private enum Link: Hashable, Sendable {
+    enum Link: Hashable, Sendable {
         case closed
         case open(since: MonotonicTime, heard: Bool)
     }
 
-    private enum Visit: Hashable, Sendable {
+    enum Visit: Hashable, Sendable {
         /// Wakes a silent sensor.
         case recovery
         /// Was asked for by a person, or by `--sensor setup`.
         case request
     }
 
-    private struct OpenGap: Sendable {
+    struct OpenGap: Sendable {
         let reason: String
         let from: ClockReading
     }
 
-    private let timings: QSeriesTimings
-    private let pollInterval: Duration?
-    private var setup: QSeriesSettings?
-    private var link = Link.closed
-    private var framer = LineFramer()
-    private var classifier: QSeriesLineClassifier
-    private var baudSearch: BaudSearch
-    private var visit: (kind: Visit, dialogue: QSeriesDialogue, settings: QSeriesSettings)?
-    private var polling: QSeriesPolling?
-    private var setupDue: MonotonicTime?
-    private var gap: OpenGap?
-    private var lastRow: (clock: ClockReading, time: MonotonicTime)?
-    private var lastClock: ClockReading?
+    let timings: QSeriesTimings
+    let pollInterval: Duration?
+    var setup: QSeriesSettings?
+    var link = Link.closed
+    var framer = LineFramer()
+    var classifier: QSeriesLineClassifier
+    var baudSearch: BaudSearch
+    var visit: (kind: Visit, dialogue: QSeriesDialogue, settings: QSeriesSettings)?
+    var polling: QSeriesPolling?
+    var setupDue: MonotonicTime?
+    var gap: OpenGap?
+    var lastRow: (clock: ClockReading, time: MonotonicTime)?
+    var lastClock: ClockReading?
     /// Since when the sensor is silent: the last line, or what was last done about it.
-    private var quietSince = MonotonicTime(nanoseconds: 0)
-    private var wakings = 0
-    package private(set) var configuration = QSeriesConfiguration()
-    package private(set) var counters = InstrumentStatus(state: .disconnected)
+    var quietSince = MonotonicTime(nanoseconds: 0)
+    var wakings = 0
+    package internal(set) var configuration = QSeriesConfiguration()
+    package internal(set) var counters = InstrumentStatus(state: .disconnected)
 
     package init(
         timings: QSeriesTimings = QSeriesTimings(), baud: Int? = nil, setup: QSeriesSettings? = nil,
@@ -82,8 +82,9 @@ package struct QSeriesMachine: Sendable {
         quietSince = now
         wakings = 0
         if setup != nil { setupDue = now.advanced(by: timings.afterOpen) }
-        // A sensor that was polled goes on waiting for its queries; one that was reset meanwhile says so or falls silent.
-        if configuration.isPolled == true, classifier.context == .sampling, setup == nil { startPolling(now) }
+        // A sensor that was polled goes on waiting for its queries; one that was reset meanwhile says so or falls
+        // silent.
+        if classifier.context == .sampling, setup == nil { beginSampling(now) }
         return [.emit(.connected(port: port, at: clock))]
     }
 
@@ -121,7 +122,8 @@ package struct QSeriesMachine: Sendable {
         lastClock = clock
         if baudSearch.heard(unreadable: bytes.count) { actions.append(.reopen(baud: baudSearch.baud)) }
         if var current = visit {
-            let (send, outcome) = current.dialogue.received(bytes, now: now)
+            let (send, outcome) = current.dialogue.received(
+                bytes, isSampling: classifier.context == .sampling, now: now)
             visit = current
             actions += spoke(send, outcome, now: now)
         }
@@ -211,114 +213,20 @@ package struct QSeriesMachine: Sendable {
                 let change = ConfigurationChange(changed: [:], dump: .object(configuration.members))
                 actions.append(.emit(.configuration(change, at: clock)))
             }
-            if configuration.isPolled == true { startPolling(now) }
+            beginSampling(now)
             return actions
         }
+    }
+
+    /// As the sensor was last known to be set up.
+    mutating func beginSampling(_ now: MonotonicTime) {
+        guard let isPolled = configuration.isPolled else { return }
+        classifier.expect(tag: isPolled ? configuration.tag ?? "A" : nil)
+        if isPolled { startPolling(now) }
     }
 
     private mutating func startPolling(_ now: MonotonicTime) {
         let interval = max(pollInterval ?? .zero, configuration.nominalPeriod ?? timings.period)
         polling = QSeriesPolling(tag: configuration.tag ?? "A", interval: interval, timings: timings, now: now)
     }
-
-    // MARK: Gaps
-
-    private mutating func beginGap(_ reason: String, from: ClockReading) -> [Action] {
-        // Nothing is missing before the first row, and what happens within a gap makes no second one.
-        guard gap == nil, lastRow != nil else { return [] }
-        gap = OpenGap(reason: reason, from: from)
-        return [.emit(.gapBegan(reason: reason, from: from))]
-    }
-
-    /// A waking is a gap of silence already.
-    private mutating func beginVisitGap() -> [Action] {
-        guard visit?.kind == .request, let from = lastRow?.clock else { return [] }
-        return beginGap(Gap.Reason.configuration, from: from)
-    }
-
-    private mutating func endGap(to clock: ClockReading) -> [Action] {
-        guard let ended = gap else { return [] }
-        gap = nil
-        return [.emit(.gapEnded(reason: ended.reason, from: ended.from, to: clock))]
-    }
-
-    // MARK: Visits to the menu
-
-    private var silenceDeadline: MonotonicTime {
-        let periods = [counters.period, configuration.nominalPeriod].compactMap { $0 }.max() ?? .zero
-        // A sensor that does not wake is tried for ever, less and less often.
-        let patience = min(timings.silence * (1 << min(wakings, 8)), max(timings.longestSilence, timings.silence))
-        return quietSince.advanced(by: max(patience, periods * 3))
-    }
-
-    private mutating func wake(at clock: ClockReading, now: MonotonicTime) -> [Action] {
-        wakings += 1
-        counters.recoveries += 1
-        let (dialogue, send) = QSeriesDialogue.begin([], waking: true, timings: timings, now: now)
-        visit = (.recovery, dialogue, .unchanged)
-        quietSince = now
-        return beginGap(Gap.Reason.silent, from: lastClock ?? clock) + [.send(send)]
-    }
-
-    private mutating func begin(_ kind: Visit, _ settings: QSeriesSettings, now: MonotonicTime) -> [Action] {
-        let steps = QSeriesDialogue.steps(for: settings)
-        let (dialogue, send) = QSeriesDialogue.begin(steps, waking: false, timings: timings, now: now)
-        visit = (kind, dialogue, settings)
-        polling = nil
-        return [.send(send)]
-    }
-
-    private mutating func spoke(
-        _ send: [UInt8], _ outcome: QSeriesDialogue.Outcome?, now: MonotonicTime
-    ) -> [Action] {
-        var actions: [Action] = send.isEmpty ? [] : [.send(send)]
-        guard let outcome, let ended = visit else { return actions }
-        quietSince = now
-        switch outcome {
-        case .done(let dump):
-            if let dump {
-                let change = ConfigurationChange(
-                    changed: ended.settings.members, dump: .object(dump.members))
-                configuration = dump.merged(over: configuration)
-                if let clock = lastClock { actions.append(.emit(.configuration(change, at: clock))) }
-            }
-            actions += endVisit(.success(configuration))
-        case .failed(let error):
-            if error == .noMenu, baudSearch.unanswered() { actions.append(.reopen(baud: baudSearch.baud)) }
-            actions += endVisit(.failure(error))
-        }
-        // Only a sensor that was told to leave is believed to be sampling when no banner says so.
-        if ended.dialogue.leftQuietly {
-            classifier.assumeSampling()
-            if configuration.isPolled == true { startPolling(now) }
-        }
-        return actions
-    }
-
-    private mutating func endVisit(_ result: Result<QSeriesConfiguration, QSeriesError>) -> [Action] {
-        guard let ended = visit else { return [] }
-        visit = nil
-        guard ended.kind == .request else { return [] }
-        // Set up once: after that the sensor remembers. A failure leaves the sensor to be recorded as it is.
-        if case .success = result { setup = nil }
-        return [.finish(result)]
-    }
-}
-
-extension QSeriesSettings {
-    var members: [String: JSONValue] {
-        var members: [String: JSONValue] = [:]
-        if let averaging { members["averaging"] = .integer(Int64(averaging)) }
-        if let rate { members["adc_rate_hz"] = .integer(Int64(rate)) }
-        if let isPolled { members["mode"] = .string(isPolled ? "polled" : "freerun") }
-        if let tag { members["tag"] = .string(String(tag)) }
-        return members
-    }
-}
-
-extension Gap.Reason {
-    /// A visit to the instrument's menu that was asked for.
-    static let configuration = "configuration"
-    /// The instrument's menu came unasked.
-    static let menu = "menu"
 }

@@ -78,6 +78,14 @@ struct SampleShapePolicy: Sendable {
         return true
     }
 
+    /// What is known holds for lines with another tag, or with none.
+    mutating func expect(tag: Character?) {
+        guard let shape = known, shape.tag != tag else { return }
+        known = QSeriesSample.Shape(
+            preamble: tag == nil ? shape.preamble : "", tag: tag, hasTemperature: shape.hasTemperature,
+            hasVoltage: shape.hasVoltage)
+    }
+
     /// A line that is no sample at all: what looked alike before it was not in a row.
     mutating func interrupted() { (candidate, agreeing) = (nil, 0) }
 }

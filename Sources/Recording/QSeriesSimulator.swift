@@ -1,7 +1,8 @@
 internal import Model
 package import Reactor
 
-/// A Q-Series sensor on a pseudo-terminal: what `qnode simulate q-series` runs, and what tests open instead of hardware.
+/// A Q-Series sensor on a pseudo-terminal: what `qnode simulate q-series` runs, and what tests open instead of
+/// hardware.
 package actor QSeriesSimulator {
     package struct Options: Sendable {
         package var device = QSeriesDevice.Setup()

@@ -12,7 +12,8 @@ package struct Reading: Hashable, Sendable {
     /// As a row of a JSON Lines chunk, without the newline.
     package var json: [UInt8] {
         var bytes: [UInt8] = []
-        RowWriter(format: .jsonl, isText: line.content == .text).appendRow(line, sensorID: sensorID, to: &bytes)
+        RowWriter(format: .jsonl, isText: line.content == .text)
+            .appendRow(line, RowWriter.Stamp(line.at), sensorID: sensorID, to: &bytes)
         return bytes.dropLast()
     }
 }

@@ -3,7 +3,8 @@ internal import Reactor
 internal import Storage
 
 extension Recorder {
-    /// What an instrument gave. Waits where a session has to be opened first: then the instrument's own queue holds what comes meanwhile.
+    /// What an instrument gave. Waits where a session has to be opened first: then the instrument's own queue holds
+    /// what comes meanwhile.
     func accept(_ events: [InstrumentEvent]) async {
         for event in events {
             switch event {

@@ -2,8 +2,8 @@ package import Model
 package import Reactor
 internal import Storage
 
-/// Owns the recording: turns what an instrument gives into rows, makes them durable, seals chunks, and knows which session they belong to.
-/// A disk that fails loses nothing that fits into its queue, and a gap tells of what did not.
+/// Owns the recording: turns what an instrument gives into rows, makes them durable, seals chunks, and knows which
+/// session they belong to. A disk that fails loses nothing that fits into its queue, and a gap tells of what did not.
 package actor Recorder {
     /// The session that rows belong to.
     struct Running {
@@ -108,8 +108,8 @@ package actor Recorder {
         while await bells.next(isolation: self) != nil { await writeDue() }
     }
 
-    /// An orderly stop: what the instrument gave so far is committed and sealed. One attempt: a disk that is broken must not keep the
-    /// process from ending.
+    /// An orderly stop: what the instrument gave so far is committed and sealed. One attempt: a disk that is broken
+    /// must not keep the process from ending.
     private func finish(_ source: any InstrumentSource) async {
         await accept(await source.take())
         (commitDue, retryAt) = (SystemClock.monotonic(), nil)

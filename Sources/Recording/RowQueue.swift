@@ -1,8 +1,8 @@
 internal import Model
 internal import Storage
 
-/// Rows and facts that wait for the disk. Bounded in bytes: rows that do not fit are dropped, counted, and told of as one gap when the disk
-/// takes rows again. What is being committed stays here until it was acknowledged.
+/// Rows and facts that wait for the disk. Bounded in bytes: rows that do not fit are dropped, counted, and told of as
+/// one gap when the disk takes rows again. What is being committed stays here until it was acknowledged.
 struct RowQueue: Sendable {
     struct PendingRows: Sendable {
         let session: SessionID
@@ -41,6 +41,7 @@ struct RowQueue: Sendable {
     private(set) var rowCount: Int64 = 0
     private(set) var lost: Loss?
     private let byteLimit: Int
+    private var stamp: RowWriter.Stamp?
 
     init(byteLimit: Int = Limits.queuedRowBytes) { self.byteLimit = byteLimit }
 
@@ -60,18 +61,20 @@ struct RowQueue: Sendable {
             lost = loss
             return false
         }
+        let stamp = stamp.flatMap { $0.at == line.at ? $0 : nil } ?? RowWriter.Stamp(line.at)
+        self.stamp = stamp
         let position = pending.firstIndex { $0.session == session } ?? pending.endIndex
         if position == pending.endIndex { pending.append(PendingRows(session: session)) }
         let before = pending[position].byteCount
         if line.isRow {
             var batch = Self.batch(&pending[position].data, .data, session, at)
-            writer.appendRow(line, sensorID: sensorID, to: &batch.bytes)
+            writer.appendRow(line, stamp, sensorID: sensorID, to: &batch.bytes)
             batch.rows += 1
             pending[position].data = batch
             rowCount += 1
         }
         var batch = Self.batch(&pending[position].raw, .raw, session, at)
-        RowWriter.appendRaw(line, row: row, to: &batch.bytes)
+        RowWriter.appendRaw(line, stamp, row: row, to: &batch.bytes)
         batch.rows += 1
         pending[position].raw = batch
         byteCount += pending[position].byteCount - before

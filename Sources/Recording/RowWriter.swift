@@ -20,9 +20,22 @@ package struct RowWriter: Sendable {
     package static let rawStream = StreamDescription(
         name: .raw, format: .jsonl, columns: ["row", "realtime", "boottime", "boot_id", "line", "line_base64"])
 
+    /// A moment as rows spell it. Lines that arrive together share theirs, so it is kept from row to row.
+    package struct Stamp: Sendable {
+        let at: ClockReading
+        let timestamp: String
+        let raw: String
+
+        package init(_ at: ClockReading) {
+            self.at = at
+            timestamp = Timestamp.text(at.realtime, suffix: "+00:00")
+            raw = "\"realtime\":\"\(at.realtime)\",\"boottime\":\"\(at.boottime)\",\"boot_id\":\"\(at.bootID)\","
+        }
+    }
+
     /// A row of stream `data`; nothing for a line that is none.
-    package func appendRow(_ line: ReceivedLine, sensorID: String, to bytes: inout [UInt8]) {
-        let timestamp = Timestamp.text(line.at.realtime, suffix: "+00:00")
+    package func appendRow(_ line: ReceivedLine, _ stamp: Stamp, sensorID: String, to bytes: inout [UInt8]) {
+        let timestamp = stamp.timestamp
         switch (line.content, format) {
         case (.rejected, _): break
         case (.sample(let sample), .csv):
@@ -54,10 +67,11 @@ package struct RowWriter: Sendable {
         }
     }
 
-    /// A row of stream `raw`: the line with its end, byte for byte. What is no UTF-8 stands in base64 instead, under another name.
-    package static func appendRaw(_ line: ReceivedLine, row: Int64?, to bytes: inout [UInt8]) {
-        bytes += "{\"row\":\(row.map(String.init) ?? "null"),\"realtime\":\"\(line.at.realtime)\"".utf8
-        bytes += ",\"boottime\":\"\(line.at.boottime)\",\"boot_id\":\"\(line.at.bootID)\",".utf8
+    /// A row of stream `raw`: the line with its end, byte for byte. What is no UTF-8 stands in base64 instead, under
+    /// another name.
+    package static func appendRaw(_ line: ReceivedLine, _ stamp: Stamp, row: Int64?, to bytes: inout [UInt8]) {
+        bytes += "{\"row\":\(row.map(String.init) ?? "null"),".utf8
+        bytes += stamp.raw.utf8
         if let text = String(validating: line.bytes, as: UTF8.self) {
             bytes += "\"line\":".utf8
             appendJSON(text, to: &bytes)

@@ -1,7 +1,8 @@
 package import Model
 
-/// What a peer said it holds: the newest statement of its process counts, for each author's process on its own. Statements may be lost,
-/// repeated or overtake each other; what is believed depends only on which of them arrived, and is never more than was said.
+/// What a peer said it holds: the newest statement of its process counts, for each author's process on its own.
+/// Statements may be lost, repeated or overtake each other; what is believed depends only on which of them arrived, and
+/// is never more than was said.
 package struct AcknowledgedHoldings: Hashable, Sendable {
     package private(set) var epoch: Incarnation?
     /// The newest position that any statement spoke of.
@@ -12,7 +13,8 @@ package struct AcknowledgedHoldings: Hashable, Sendable {
     private var wholeHead: Int64?
     /// Positions of the statements behind those incarnations that a newer one spoke of than the whole one.
     private var heads: [NodeID: [Incarnation: Int64]] = [:]
-    /// Earlier processes of the peer, the newest last. An epoch is random and never comes back: a statement of one of these was delayed.
+    /// Earlier processes of the peer, the newest last. An epoch is random and never comes back: a statement of one of
+    /// these was delayed.
     private var retired: [Incarnation] = []
 
     package enum Outcome: Hashable, Sendable {

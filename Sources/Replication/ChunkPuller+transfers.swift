@@ -4,8 +4,19 @@ internal import Storage
 extension ChunkPuller {
     /// Why a download ended before its end.
     private struct Interruption: Error {
-        let outcome: PullQueue.Outcome
+        var outcome: PullQueue.Outcome
         let reason: String
+
+        /// The same, where what had come is in the store now.
+        func keeping(some: Bool) -> Self {
+            var kept = self
+            switch outcome {
+            case .failed(let fault, _): kept.outcome = .failed(fault, keptSome: some)
+            case .interrupted: kept.outcome = .interrupted(keptSome: some)
+            case .admitted, .storageFailed: break
+            }
+            return kept
+        }
     }
 
     func pull(_ chunk: WantedChunk, through attachment: Attachment) async {
@@ -48,8 +59,7 @@ extension ChunkPuller {
             guard error != .notFound, bytes.count >= Limits.keptPieceBytes else { throw error }
             let interruption = interruption(by: error, of: chunk.fact.sha256)
             try await keep(bytes, of: chunk)
-            guard case .interrupted = interruption.outcome else { throw interruption }
-            throw Interruption(outcome: .interrupted(keptSome: true), reason: interruption.reason)
+            throw interruption.keeping(some: true)
         }
     }
 
@@ -86,8 +96,7 @@ extension ChunkPuller {
             let interruption = interruption(by: error, of: chunk.fact.sha256)
             if !piece.isEmpty { try await append(&piece, to: chunk, &written) }
             await store.suspendPull(chunk)
-            guard case .interrupted = interruption.outcome else { throw interruption }
-            throw Interruption(outcome: .interrupted(keptSome: written > start), reason: interruption.reason)
+            throw interruption.keeping(some: written > start)
         } catch {
             await store.suspendPull(chunk)
             throw error

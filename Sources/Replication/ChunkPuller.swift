@@ -2,11 +2,12 @@ internal import Model
 internal import Reactor
 internal import Storage
 
-/// Pulls chunks from all connected peers: asks as the queue decides, receives, and hands to the store in groups, so that one group is made
-/// durable while the next arrives. Owns the transfers that are under way.
+/// Pulls chunks from all connected peers: asks as the queue decides, receives, and hands to the store in groups, so
+/// that one group is made durable while the next arrives. Owns the transfers that are under way.
 actor ChunkPuller {
     let store: Store
     let venue: Venue
+    let bell: ChangeBell
     let log: Log
     var queue: PullQueue
     var arrivals: [Arrival] = []
@@ -44,14 +45,16 @@ actor ChunkPuller {
         var wasStalled = false
     }
 
-    init(store: Store, policy: PullPolicy, venue: Venue, log: Log) {
+    init(store: Store, policy: PullPolicy, venue: Venue, bell: ChangeBell, log: Log) {
         self.store = store
         self.venue = venue
+        self.bell = bell
         self.log = log
         queue = PullQueue(node: store.node, policy: policy)
     }
 
-    /// Makes durable what arrives and notices what stands still; until its task is cancelled, which ends all work of this actor.
+    /// Makes durable what arrives and notices what stands still; until its task is cancelled, which ends all work of
+    /// this actor.
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.keepTime() }
@@ -189,7 +192,7 @@ actor ChunkPuller {
         queue.settled(chunk, outcome, jitter: .random(in: 0..<1), now: venue.now())
         switch outcome {
         case .admitted: tallies[peer]?.admitted(chunk.fact.bytes, realtime: venue.realtime())
-        case .failed(let fault):
+        case .failed(let fault, _):
             tallies[peer]?.count(fault, "chunk \(chunk.fact.sha256): \(reason)")
             log.warning(
                 "a chunk did not come as it should; it is asked for again", ("chunk", chunk.fact.sha256),
@@ -213,6 +216,7 @@ actor ChunkPuller {
     func change() async { await withCheckedContinuation { waiters.append($0) } }
 
     func wakeAll() {
+        bell.ring()
         let woken = waiters
         waiters = []
         for waiter in woken { waiter.resume() }

@@ -1,7 +1,7 @@
 package import Model
 
-/// Remembers which peers gave a chunk wrongly and when each may be asked again. Another peer may be asked at once; the same one after a
-/// delay that doubles. One chunk's trouble is no other chunk's.
+/// Remembers which peers gave a chunk wrongly and when each may be asked again. Another peer may be asked at once; the
+/// same one after a delay that doubles. One chunk's trouble is no other chunk's.
 package struct ChunkRetries: Sendable {
     private struct Trouble {
         let name: FactName
@@ -20,7 +20,8 @@ package struct ChunkRetries: Sendable {
 
     package var count: Int { troubles.count }
 
-    /// `isForgiven`: the trouble was not the chunk's, or some of it was kept; a first time costs no delay. `jitter` is a fraction below 1.
+    /// `isForgiven`: the trouble was not the chunk's, or some of it was kept; a first time costs no delay. `jitter` is
+    /// a fraction below 1.
     package mutating func failed(
         _ chunk: ChunkID, _ name: FactName, by peer: NodeID, isForgiven: Bool, jitter: Double, now: MonotonicTime
     ) {

@@ -1,7 +1,8 @@
 package import Model
 
-/// Who is known and under which addresses: configured by a person, announced, remembered, met. Two addresses of one node are one peer; what
-/// an address announces is hearsay until the node there has said who it is. Decides who is followed, and how far.
+/// Who is known and under which addresses: configured by a person, announced, remembered, met. Two addresses of one
+/// node are one peer; what an address announces is hearsay until the node there has said who it is. Decides who is
+/// followed, and how far.
 package struct PeerDirectory: Sendable {
     private let own: NodeID
     private let policy: FollowPolicy
@@ -33,8 +34,8 @@ package struct PeerDirectory: Sendable {
 
     struct Entry: Sendable {
         /// As the node itself said.
-        var id: NodeID?
-        /// First digits of the id, as announced.
+        var id: NodeID? { didSet { claim = id?.short ?? claim } }
+        /// First 16 digits of the id: as announced, until the node itself said it.
         var claim: String?
         var role: Role?
         var name: String?
@@ -86,7 +87,7 @@ package struct PeerDirectory: Sendable {
 
     /// An earlier process met this node there.
     package mutating func remember(_ id: NodeID, role: Role?, at endpoint: Endpoint) {
-        guard id != own, let token = entry(of: id.description) ?? makeEntry() else { return }
+        guard id != own, let token = entry(of: id) ?? makeEntry() else { return }
         if entries[token]?.id == nil { entries[token]?.id = id }
         if entries[token]?.role == nil { entries[token]?.role = role }
         addAddress(endpoint, to: token) { $0.wasGood = true }
@@ -99,7 +100,7 @@ package struct PeerDirectory: Sendable {
         let endpoints = sighting.endpoints.prefix(Limits.endpointsPerPeer).filter {
             !ownEndpoints.contains($0) && distrusted[$0] == nil
         }
-        let existing = entry(of: sighting.idPrefix) ?? endpoints.compactMap { unclaimedHolder(of: $0) }.first
+        let existing = entry(of: sighting.idPrefix) ?? unclaimedHolder(of: endpoints)
         guard !endpoints.isEmpty || existing != nil, let token = existing ?? makeEntry() else { return }
         if entries[token]?.id == nil {
             entries[token]?.claim = sighting.idPrefix
@@ -128,11 +129,12 @@ package struct PeerDirectory: Sendable {
             take(endpoint, from: token)
             return .yourself
         }
-        if let expected = entry.id?.description ?? entry.claim, !greeting.id.description.hasPrefix(expected) {
+        let isExpected = entry.id.map { $0 == greeting.id } ?? entry.claim.map { $0 == greeting.id.short } ?? true
+        if !isExpected, let expected = entry.id?.description ?? entry.claim {
             move(endpoint, from: token, to: greeting, now: now)
             return .wrongIdentity(expected: expected)
         }
-        if let other = self.entry(of: greeting.id.description), other != token {
+        if let other = self.entry(of: greeting.id, besides: token) {
             if entries[other]?.isLive == true {
                 merge(token, into: other)
                 return .duplicate
@@ -158,7 +160,7 @@ package struct PeerDirectory: Sendable {
     ) {
         let wasConfigured = take(endpoint, from: token)?.isConfigured ?? false
         distrusted[endpoint] = now.advanced(by: Limits.distrustTime)
-        guard let target = entry(of: greeting.id.description) ?? makeEntry() else { return }
+        guard let target = entry(of: greeting.id) ?? makeEntry() else { return }
         entries[target]?.id = greeting.id
         entries[target]?.role = greeting.role
         entries[target]?.name = greeting.name
@@ -207,22 +209,24 @@ package struct PeerDirectory: Sendable {
 
     // MARK: Entries
 
-    /// By an id or its first digits.
-    private func entry(of prefix: String) -> Token? {
-        entries.first { _, entry in
-            if let id = entry.id { return id.description.hasPrefix(prefix) }
-            guard let claim = entry.claim else { return false }
-            return prefix.hasPrefix(claim)
-        }?.key
+    /// By what it said, or else by what was announced.
+    private func entry(of id: NodeID, besides token: Token? = nil) -> Token? {
+        let others = entries.filter { $0.key != token }
+        return others.first { $0.value.id == id }?.key
+            ?? others.first { $0.value.id == nil && $0.value.claim == id.short }?.key
     }
+
+    /// By announced digits.
+    private func entry(of claim: String) -> Token? { entries.first { $0.value.claim == claim }?.key }
 
     private func holder(of endpoint: Endpoint) -> Token? {
         entries.first { $0.value.addresses.contains { $0.endpoint == endpoint } }?.key
     }
 
-    private func unclaimedHolder(of endpoint: Endpoint) -> Token? {
-        guard let token = holder(of: endpoint), let entry = entries[token] else { return nil }
-        return entry.id == nil && entry.claim == nil ? token : nil
+    private func unclaimedHolder(of endpoints: [Endpoint]) -> Token? {
+        entries.first { _, entry in
+            entry.claim == nil && entry.addresses.contains { endpoints.contains($0.endpoint) }
+        }?.key
     }
 
     /// Nil where too many are known, none of which is dispensable.

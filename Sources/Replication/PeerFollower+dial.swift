@@ -9,8 +9,8 @@ extension PeerFollower {
         case failed(Endpoint, PeerLinkError)
     }
 
-    /// Dials by the schedule until a link stands, each time on a fresh socket, not waiting for the attempts before: on a bad link the
-    /// first packet of one may be lost. Nil where the follower's time is over.
+    /// Dials by the schedule until a link stands, each time on a fresh socket, not waiting for the attempts before: on
+    /// a bad link the first packet of one may be lost. Nil where the follower's time is over.
     func dialUntilLinked() async -> (any PeerLink, Endpoint)? {
         await withTaskGroup(of: Attempt.self) { group in
             var winner: (any PeerLink, Endpoint)?
@@ -53,7 +53,7 @@ extension PeerFollower {
     private func dial(_ endpoint: Endpoint) async -> Attempt {
         await withTaskGroup(of: Attempt?.self) { group in
             let dialing = surroundings.dialing
-            let sleep = venue.sleep
+            let venue = self.venue
             group.addTask {
                 do {
                     return .linked(try await dialing.dial(endpoint), endpoint)
@@ -64,7 +64,7 @@ extension PeerFollower {
                 }
             }
             group.addTask {
-                do { try await sleep(Limits.dialTime) } catch { return nil }
+                do { try await venue.sleep(Limits.dialTime) } catch { return nil }
                 return nil
             }
             var outcome = Attempt.failed(endpoint, .timedOut)

@@ -13,6 +13,8 @@ extension PeerFollower {
             become(.comparing(connection))
             let began = venue.now()
             let (head, epoch) = try await compare(connection, attachment, greeting, author)
+            // Not before: a peer that greets everybody and refuses all else has to be left in peace.
+            schedule.connected(to: connection.endpoint)
             become(.live(connection))
             try await listen(connection, after: head, epoch: epoch, author: author)
             let pause = venue.now().duration(to: began.advanced(by: Limits.comparisonInterval))
@@ -22,21 +24,21 @@ extension PeerFollower {
 
     // MARK: Comparing
 
-    /// Fetches every fact that the peer holds and that was not heard of here. Answers the log position up to which that is everything.
+    /// Fetches every fact that the peer holds and that was not heard of here. Answers the log position up to which that
+    /// is everything.
     private func compare(
         _ connection: Connection, _ attachment: ChunkPuller.Attachment, _ greeting: PeerGreeting, _ author: NodeID?
     ) async throws -> (head: Int64, epoch: Incarnation) {
         let have = try await ask(connection, attachment, author)
-        let heard = await store.heard()
         // What this very process wrote it has; a peer that says otherwise would be refused.
-        let unheard = have.holdings.subtracting(heard)
+        let unheard = await unknown(of: have.holdings)
             .removing(author: store.node, incarnation: store.incarnation)
         if !unheard.isEmpty {
             log.info("a peer has facts that are news here", ("peer", greeting.name), ("facts", unheard.count))
         }
         for slice in unheard.slices(rangeLimit: Limits.rangesPerRequest) {
-            guard try await hasRoomToHear() else { break }
-            try await fetch(slice, connection)
+            guard await hasRoomToHear() else { break }
+            try await fetch(slice, connection, author)
         }
         return (have.head, have.epoch ?? greeting.epoch)
     }
@@ -52,15 +54,21 @@ extension PeerFollower {
         return HaveAnswer(head: have.head, epoch: have.epoch, holdings: holdings)
     }
 
-    private func hasRoomToHear() async throws -> Bool {
-        let waiting = await store.heard().count - store.holdings().holdings.count
-        guard waiting > Limits.heardFacts else { return true }
+    /// Neither held nor heard of.
+    private func unknown(of holdings: Holdings) async -> Holdings {
+        // In this order: what is heard of becomes held, not the other way round.
+        let heard = await store.heard()
+        return holdings.subtracting(heard).subtracting(await store.holdings().holdings)
+    }
+
+    private func hasRoomToHear() async -> Bool {
+        guard await store.heard().count >= Limits.heardFacts else { return true }
         note(.refusedFact, "more chunks are heard of than may be remembered")
         return false
     }
 
     /// One request after another until the slice is here, or the peer has no more of it.
-    private func fetch(_ slice: Holdings, _ connection: Connection) async throws {
+    private func fetch(_ slice: Holdings, _ connection: Connection, _ author: NodeID?) async throws {
         var rest = slice
         while !rest.isEmpty {
             let asked = rest
@@ -68,12 +76,13 @@ extension PeerFollower {
                 try await connection.link.facts(in: asked)
             }
             try check(connection)
-            try await receive(answer.facts)
+            try await receive(answer.facts, of: author)
             await puller.wake()
             guard answer.hasMore else { return }
-            rest = rest.subtracting(await store.heard())
+            rest = await unknown(of: rest)
             guard rest == asked else { continue }
-            // Nothing of it was taken: what the store refuses is not asked for again, and an answer of nothing is no answer.
+            // Nothing of it was taken: what the store refuses is not asked for again, and an answer of nothing is no
+            // answer.
             for header in answer.facts.compactMap({ FactHeader($0) }) { rest.remove(header.name) }
             guard rest != asked else {
                 throw PeerLinkError.malformed(
@@ -82,9 +91,11 @@ extension PeerFollower {
         }
     }
 
-    private func receive(_ facts: [[UInt8]]) async throws(StoreError) {
-        guard !facts.isEmpty else { return }
-        let report = try await store.receive(facts)
+    /// To the store; of one author only, where no other's were asked for.
+    private func receive(_ facts: [[UInt8]], of author: NodeID?) async throws(StoreError) {
+        let wanted = author.map { author in facts.filter { FactHeader($0)?.name.author == author } } ?? facts
+        guard !wanted.isEmpty else { return }
+        let report = try await store.receive(wanted)
         if report.refused > 0 {
             note(.refusedFact, times: Int64(report.refused), "facts that are none, or not its own")
         }
@@ -125,6 +136,7 @@ extension PeerFollower {
 
     /// Takes what is in the inbox to the store, all that has gathered at once.
     func absorb(_ connection: Connection, _ attachment: ChunkPuller.Attachment, _ scope: FollowScope) async throws {
+        let author = scope == .ownFacts ? store.node : nil
         while true {
             while inbox.isEmpty {
                 try check(connection)
@@ -133,10 +145,10 @@ extension PeerFollower {
             let batch = inbox
             inbox = []
             wakeAll()
-            try await receive(batch)
+            try await receive(batch, of: author)
             let headers = batch.compactMap { FactHeader($0) }
             if headers.contains(where: { $0.changesHoldings && $0.name.author == attachment.peer }) {
-                _ = try await ask(connection, attachment, scope == .ownFacts ? store.node : nil)
+                _ = try await ask(connection, attachment, author)
             }
             await puller.add(headers.map(\.name), to: attachment)
         }

@@ -2,15 +2,15 @@ internal import Model
 internal import Reactor
 internal import Storage
 
-/// Follows one peer for as long as it is known: dials it, for ever; compares holdings; takes its facts as they come; tells it what is held
-/// here. Owns the link.
+/// Follows one peer for as long as it is known: dials it, for ever; compares holdings; takes its facts as they come;
+/// tells it what is held here. Owns the link.
 actor PeerFollower {
     let token: PeerDirectory.Token
     let surroundings: Surroundings
     var schedule = DialSchedule()
-    private(set) var state = State.idle
+    private(set) var state = State.idle { didSet { surroundings.bell.ring() } }
     private(set) var greeting: PeerGreeting?
-    private(set) var faults = FaultCounts()
+    private(set) var faults = FaultCounts() { didSet { surroundings.bell.ring() } }
     private(set) var lastFault: String?
     private(set) var lastContact: MonotonicTime?
     private(set) var lastEndpoint: Endpoint?
@@ -41,6 +41,7 @@ actor PeerFollower {
         let dialing: any PeerDialing
         let registry: any FollowerRegistry
         let venue: Venue
+        let bell: ChangeBell
         let log: Log
         let companion: PeerCompanion?
     }
@@ -177,7 +178,8 @@ actor PeerFollower {
         return true
     }
 
-    /// Ends the link when a call takes too long, and in any case when the conversation is over: every call that is under way then ends.
+    /// Ends the link when a call takes too long, and in any case when the conversation is over: every call that is
+    /// under way then ends.
     private func watch(_ connection: Connection) async throws {
         var parting: any Error = CancellationError()
         do {
@@ -232,7 +234,6 @@ actor PeerFollower {
         switch verdict {
         case .follow(let scope):
             self.greeting = greeting
-            schedule.connected(to: connection.endpoint)
             return scope
         case .yourself: throw Parting(fault: .wrongIdentity, reason: "\(connection.endpoint) is this node itself")
         case .wrongIdentity(let expected):

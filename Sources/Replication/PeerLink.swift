@@ -2,12 +2,14 @@ package import Model
 
 /// How a peer is reached: the network, as this module needs it. Supplied by Gateway over HTTP, by tests in memory.
 package protocol PeerDialing: Sendable {
-    /// Opens a link on a fresh socket. Throws `PeerLinkError` soon after its task is cancelled; whoever dials sets the deadline.
+    /// Opens a link on a fresh socket. Throws `PeerLinkError` soon after its task is cancelled; whoever dials sets the
+    /// deadline.
     func dial(_ endpoint: Endpoint) async throws -> any PeerLink
 }
 
-/// One connected peer. Calls may be made at the same time, and none of them delays another; how many sockets that takes is the link's
-/// concern. Every call throws `PeerLinkError`. `close` makes every call that is under way, and every later one, throw soon.
+/// One connected peer. Calls may be made at the same time, and none of them delays another; how many sockets that takes
+/// is the link's concern. Every call throws `PeerLinkError`. `close` makes every call that is under way, and every
+/// later one, throw soon.
 package protocol PeerLink: Sendable {
     /// Who the peer says it is, or, where links are authenticated, is proven to be: `GET /v1/node`.
     func greeting() async throws -> PeerGreeting
@@ -32,8 +34,8 @@ package protocol PeerLink: Sendable {
 
 /// A peer's event stream, read by one reader. Ends with its link.
 package protocol PeerEvents: Sendable {
-    /// The next event, a heartbeat among them; nil where the peer ended the stream. What is not asked for is not read from the socket
-    /// beyond a bounded buffer.
+    /// The next event, a heartbeat among them; nil where the peer ended the stream. What is not asked for is not read
+    /// from the socket beyond a bounded buffer.
     func next() async throws -> PeerEvent?
 }
 
@@ -42,7 +44,8 @@ package protocol ChunkTransfer: Sendable {
     /// Length of the whole chunk, whatever offset was asked for.
     var totalLength: Int64 { get }
 
-    /// The next bytes, never empty; nil at the end. Throws `cutOff` where the peer ended early. What is not asked for is not read.
+    /// The next bytes, never empty; nil at the end. Throws `cutOff` where the peer ended early. What is not asked for
+    /// is not read.
     func next() async throws -> [UInt8]?
 
     /// Gives up; a `next` that is under way throws soon. Harmless after the end.

@@ -45,7 +45,8 @@ package struct HoldingsStatement: Hashable, Sendable {
     package let epoch: Incarnation
     /// The speaker's log position for which this is true.
     package let head: Int64
-    /// All that is held. Where false: only incarnations that changed, each with all that is held of it; none of them became empty.
+    /// All that is held. Where false: only incarnations that changed, each with all that is held of it; none of them
+    /// became empty.
     package let isWhole: Bool
     package let holdings: Holdings
 

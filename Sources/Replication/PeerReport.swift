@@ -39,7 +39,8 @@ package struct PeerReport: Hashable, Sendable {
     package var faults = FaultCounts()
     /// The last trouble in words.
     package var lastFault: String?
-    /// What it stated to hold of this node's own facts, and how many of them are not among that. Nil where it stated nothing.
+    /// What it stated to hold of this node's own facts, and how many of them are not among that. Nil where it stated
+    /// nothing.
     package var unacknowledged: Int64?
 
     package init(state: State) { self.state = state }

@@ -39,7 +39,8 @@ extension PullQueue {
         retries.blocked(now: now, holders: holdersOf).union(taken.keys)
     }
 
-    /// Nothing that is ready suits this peer: goes on where the last look ended, or searches behind what the peer cannot give.
+    /// Nothing that is ready suits this peer: goes on where the last look ended, or searches behind what the peer
+    /// cannot give.
     mutating func lookFurther(for peer: NodeID, now: MonotonicTime) -> Choice {
         guard isMoreWanted, case .idle = scan else { return .wait }
         if ready.isEmpty, search == nil, nextSearch[peer] == nil { return .scan(beginScan(now: now)) }
@@ -51,7 +52,8 @@ extension PullQueue {
             ScanRequest(policy: policy, limit: Limits.deepWantedScan, excluding: excluding, searchedFor: peer))
     }
 
-    /// Takes what the store answered, the newest first; `isPartial` where it had more. `missing` is heard of and not held.
+    /// Takes what the store answered, the newest first; `isPartial` where it had more. `missing` is heard of and not
+    /// held.
     package mutating func endScan(
         _ request: ScanRequest, found: [WantedChunk], isPartial: Bool, missing: Holdings, now: MonotonicTime
     ) {

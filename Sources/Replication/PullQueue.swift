@@ -1,9 +1,10 @@
 package import Model
 package import Storage
 
-/// Decides which chunk to ask which peer for. What to pull is always what was heard of, is wanted, is held by a connected peer and is not
-/// here: it is looked up anew in the store whenever one of these may have changed, the newest first, and no position is ever remembered.
-/// A chunk is asked of one peer at a time, and all chunks on their way fit a fixed amount of memory.
+/// Decides which chunk to ask which peer for. What to pull is always what was heard of, is wanted, is held by a
+/// connected peer and is not here: it is looked up anew in the store whenever one of these may have changed, the newest
+/// first, and no position is ever remembered. A chunk is asked of one peer at a time, and all chunks on their way fit a
+/// fixed amount of memory.
 package struct PullQueue: Sendable {
     let node: NodeID
     var policy: PullPolicy
@@ -45,8 +46,8 @@ package struct PullQueue: Sendable {
 
     package enum Outcome: Hashable, Sendable {
         case admitted
-        /// The peer gave it wrongly or not at all.
-        case failed(PeerFault)
+        /// The peer gave it wrongly or not at all; whether what had come was kept.
+        case failed(PeerFault, keptSome: Bool = false)
         /// The link ended meanwhile; whether what had come was kept.
         case interrupted(keptSome: Bool)
         /// Our own disk would not take it.
@@ -103,6 +104,7 @@ package struct PullQueue: Sendable {
     package mutating func next(for peer: NodeID, now: MonotonicTime) -> Choice {
         guard let holdings = holders[peer], inFlight[peer, default: 0] < Limits.chunksInFlight else { return .wait }
         if let pausedUntil, now < pausedUntil { return .wait }
+        guard taken.count < Limits.pullChunks else { return .wait }
         if case .due = scan { return .scan(beginScan(now: now)) }
         guard usefulPeers.contains(peer) else { return .wait }
         let position = ready.lastIndex { chunk in
@@ -142,14 +144,15 @@ package struct PullQueue: Sendable {
             retries.succeeded(id)
             storageFailures = 0
             noteSettled(id)
-        case .failed:
-            retries.failed(id, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
-            scanSoon()
-        case .interrupted(keptSome: true):
+        case .failed(_, keptSome: true), .interrupted(keptSome: true):
             retries.succeeded(id)
             scanSoon()
-        case .interrupted(keptSome: false):
+        case .failed(.cutOff, keptSome: false), .interrupted(keptSome: false):
+            // As a rule it was the link: when it is back, this must go on at once.
             retries.failed(id, chunk.name, by: entry.peer, isForgiven: true, jitter: jitter, now: now)
+            scanSoon()
+        case .failed:
+            retries.failed(id, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
             scanSoon()
         case .storageFailed:
             scanSoon()

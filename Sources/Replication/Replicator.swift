@@ -9,7 +9,8 @@ package struct LivePeer: Sendable {
     package let link: any PeerLink
 }
 
-/// What else is done with a peer for as long as it is connected, its clock compared for one. Cancelled when the connection ends.
+/// What else is done with a peer for as long as it is connected, its clock compared for one. Cancelled when the
+/// connection ends.
 package typealias PeerCompanion = @Sendable (LivePeer) async -> Void
 
 /// Whom a follower asks about the node it has met.
@@ -32,20 +33,22 @@ package struct RememberedPeer: Hashable, Sendable, Codable {
     }
 }
 
-/// Keeps this node's store and its peers' in step: follows those whom policy says, pulls what is wanted, and knows what each said it holds.
+/// Keeps this node's store and its peers' in step: follows those whom policy says, pulls what is wanted, and knows what
+/// each said it holds.
 package actor Replicator: FollowerRegistry {
     private let store: Store
     private let dialing: any PeerDialing
     private let venue: Venue
     private let log: Log
     private let companion: PeerCompanion?
+    private let bell = ChangeBell()
     private let puller: ChunkPuller
     private var directory: PeerDirectory
     private var followers: [PeerDirectory.Token: PeerFollower] = [:]
     private var acknowledgements: [NodeID: Acknowledgement] = [:]
     /// Followers that are to run, until the group takes them.
     private var starting: [PeerFollower] = []
-    private let (bell, ringer) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    private let (starts, starter) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
 
     private struct Acknowledgement {
         var holdings = AcknowledgedHoldings()
@@ -63,7 +66,7 @@ package actor Replicator: FollowerRegistry {
         self.venue = venue
         self.log = log
         self.companion = companion
-        puller = ChunkPuller(store: store, policy: pull, venue: venue, log: log)
+        puller = ChunkPuller(store: store, policy: pull, venue: venue, bell: bell, log: log)
         directory = PeerDirectory(own: store.node, policy: follow)
     }
 
@@ -72,7 +75,7 @@ package actor Replicator: FollowerRegistry {
         let puller = self.puller
         await withDiscardingTaskGroup { group in
             group.addTask { await puller.run() }
-            for await _ in bell {
+            for await _ in starts {
                 let followers = starting
                 starting = []
                 for follower in followers { group.addTask { await follower.run() } }
@@ -136,18 +139,19 @@ package actor Replicator: FollowerRegistry {
     func left(_ token: PeerDirectory.Token) { directory.left(token) }
 
     private func applyChanges() async {
+        defer { bell.ring() }
         for change in directory.changes() {
             switch change {
             case .start(let token, let endpoints):
                 let follower = PeerFollower(
                     token: token,
                     surroundings: PeerFollower.Surroundings(
-                        store: store, puller: puller, dialing: dialing, registry: self, venue: venue, log: log,
-                        companion: companion))
+                        store: store, puller: puller, dialing: dialing, registry: self, venue: venue, bell: bell,
+                        log: log, companion: companion))
                 followers[token] = follower
                 await follower.setEndpoints(endpoints)
                 starting.append(follower)
-                ringer.yield()
+                starter.yield()
             case .setEndpoints(let token, let endpoints): await followers[token]?.setEndpoints(endpoints)
             case .stop(let token): await followers.removeValue(forKey: token)?.retire()
             }
@@ -165,6 +169,7 @@ package actor Replicator: FollowerRegistry {
             if let oldest { acknowledgements[oldest.key] = nil }
         }
         acknowledgements[peer, default: Acknowledgement(at: venue.now())].at = venue.now()
+        bell.ring()
         return acknowledgements[peer]?.holdings.take(statement) ?? .stale
     }
 
@@ -188,6 +193,9 @@ package actor Replicator: FollowerRegistry {
     }
 
     // MARK: Reports
+
+    /// Rings when a report may say something else, at least once after the call; never more than one ring waits.
+    package nonisolated func changes() -> AsyncStream<Void> { bell.listen() }
 
     package func reports() async -> [PeerReport] {
         var backlogs: [NodeID: PeerReport.Backlog] = [:]

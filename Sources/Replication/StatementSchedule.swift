@@ -1,6 +1,7 @@
 package import Model
 
-/// Decides what to tell a peer about what is held here, and when: everything first, then what changed, at most once an interval.
+/// Decides what to tell a peer about what is held here, and when: everything first, then what changed, at most once an
+/// interval.
 package struct StatementSchedule: Sendable {
     /// What the peer is known to have been told; nil where the next statement has to be whole.
     private var told: Holdings?

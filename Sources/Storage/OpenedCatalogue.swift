@@ -60,8 +60,9 @@ struct OpenedCatalogue: ~Copyable {
         let reader = FactLogReader(directory: directory)
         let cover = try index.cover()
         if cover.seq > 0 {
-            let line = try? reader.read(cover.position)
-            guard let line, Int64(Checksum(line).value) == cover.checksum else {
+            guard let line = try Self.line(at: cover.position, reader, directory),
+                Int64(Checksum(line).value) == cover.checksum
+            else {
                 throw SQLite.Failure(message: "it covers a line that the log does not have")
             }
         }
@@ -70,6 +71,18 @@ struct OpenedCatalogue: ~Copyable {
         try replay(from: cover, reader, into: index)
         heard = try index.heardNames()
         self.index = index
+    }
+
+    /// nil where the log has no such line.
+    private static func line(
+        at position: LogPosition, _ reader: FactLogReader, _ directory: DataDirectory
+    ) throws(StoreError) -> [UInt8]? {
+        do {
+            return try reader.read(position)
+        } catch {
+            if error.isNotFound { return nil }
+            throw DataDirectory.explain(error, path: "\(directory.path)/log")
+        }
     }
 
     private mutating func replay(from cover: Index.Cover, _ reader: FactLogReader, into index: Index) throws {

@@ -28,7 +28,7 @@ package final class Store: Sendable {
     package let path: String
     private let directory: DataDirectory
     private let journal: Journal
-    private let catalogue: Catalogue
+    let catalogue: Catalogue
     private let bell: Bell
     private let log: Log
     private let now: @Sendable () -> ClockReading

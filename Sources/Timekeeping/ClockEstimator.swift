@@ -1,11 +1,12 @@
 package import Model
 
-/// Estimates how a peer's clocks stand to this node's. Every exchange confines the offset of the two raw clocks to an interval, that widens
-/// with age by the most they can drift apart; the narrowest at the moment counts. Realtime follows by the maps of the newest exchange, so
-/// that a step of either realtime clock is in force with the exchange that shows it, and no exchange before it is wrongly remembered.
+/// Estimates how a peer's clocks stand to this node's. Every exchange confines the offset of the two raw clocks to an
+/// interval, that widens with age by the most they can drift apart; the narrowest at the moment counts. Realtime
+/// follows by the maps of the newest exchange, so that a step of either realtime clock is in force with the exchange
+/// that shows it, and no exchange before it is wrongly remembered.
 ///
-/// The bound holds while the raw clocks' rates differ by at most `rateError` and both sides tell what they read. It is as of the last
-/// exchange; how realtime is slewed or set after that is seen by the next.
+/// The bound holds while the raw clocks' rates differ by at most `rateError` and both sides tell what they read. It is
+/// as of the last exchange; how realtime is slewed or set after that is seen by the next.
 package struct ClockEstimator: Sendable {
     /// Parts per million by which the rates of two raw clocks may differ: crystals are within 50 each.
     package static let rateError: Int64 = 100

@@ -1,5 +1,5 @@
-/// Four timestamps: this node asks, the peer receives and answers, this node reads. Times are each side's own, on `CLOCK_MONOTONIC_RAW`,
-/// with samples of its other clocks beside them.
+/// Four timestamps: this node asks, the peer receives and answers, this node reads. Times are each side's own, on
+/// `CLOCK_MONOTONIC_RAW`, with samples of its other clocks beside them.
 package struct ClockExchange: Hashable, Sendable {
     /// First timestamp: this node, before the request was written.
     package let sent: ClockSample

@@ -2,8 +2,9 @@ package import Model
 
 /// Supplies exchanges with one peer, over a connection that carries nothing else. Supplied by Gateway.
 package protocol ClockLink: Sendable {
-    /// One question and its answer: `sent` is sampled right before the request is written, `received` right after the answer was read.
-    /// Throws soon after its task is cancelled; a link whose connection broke opens another for the next exchange.
+    /// One question and its answer: `sent` is sampled right before the request is written, `received` right after the
+    /// answer was read. Throws soon after its task is cancelled; a link whose connection broke opens another for the
+    /// next exchange.
     func exchange() async throws -> ClockExchange
 }
 

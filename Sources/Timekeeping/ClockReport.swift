@@ -1,6 +1,7 @@
 package import Model
 
-/// How a peer's clock stands to this node's, and how sure that is. Offsets are peer − self: added to this node's time they give the peer's.
+/// How a peer's clock stands to this node's, and how sure that is. Offsets are peer − self: added to this node's time
+/// they give the peer's.
 package struct ClockEstimate: Hashable, Sendable {
     /// This node's `CLOCK_MONOTONIC_RAW` at which it holds.
     package let raw: Int64
@@ -27,7 +28,8 @@ package struct ClockEstimate: Hashable, Sendable {
 /// What is known of one peer's clock, for `clock`, `status` and `sync_metadata.json`.
 package struct ClockReport: Hashable, Sendable {
     package let peer: NodeID
-    /// As of the last exchange; nil before the first. Its offset is peer − self; in files for older tools the sign is vehicle − topside.
+    /// As of the last exchange; nil before the first. Its offset is peer − self; in files for older tools the sign is
+    /// vehicle − topside.
     package let estimate: ClockEstimate?
     /// Rate of the peer's raw clock against ours, parts per billion. Unknown until it is measured.
     package let driftPartsPerBillion: Int64?

@@ -1,8 +1,9 @@
 internal import Model
 internal import Reactor
 
-/// One moment on three clocks of one machine. `raw` is not slewed by NTP: exchanges are reckoned on it, and the others are mapped from it.
-/// The three were not read at the same instant: each is true at some instant within `uncertainty` of `raw`.
+/// One moment on three clocks of one machine. `raw` is not slewed by NTP: exchanges are reckoned on it, and the others
+/// are mapped from it. The three were not read at the same instant: each is true at some instant within `uncertainty`
+/// of `raw`.
 package struct ClockSample: Hashable, Sendable {
     /// `CLOCK_MONOTONIC_RAW`, nanoseconds.
     package let raw: Int64

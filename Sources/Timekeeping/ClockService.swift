@@ -1,8 +1,8 @@
 package import Model
 package import Reactor
 
-/// Compares this node's clocks with those of its connected peers. What is known of a peer outlives its connections; it is kept while the
-/// process runs.
+/// Compares this node's clocks with those of its connected peers. What is known of a peer outlives its connections; it
+/// is kept while the process runs.
 package actor ClockService {
     private let loop: EventLoop
     private let log: Log

@@ -1,7 +1,7 @@
 internal import Model
 
-/// Decides when to ask a peer for the time: a burst on connect, then now and then; after a failure soon again, less and less so, and then
-/// with a burst.
+/// Decides when to ask a peer for the time: a burst on connect, then now and then; after a failure soon again, less and
+/// less so, and then with a burst.
 package struct ExchangeSchedule: Hashable, Sendable {
     private var burstLeft = Limits.clockBurst
     private var failures = 0

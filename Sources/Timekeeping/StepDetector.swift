@@ -1,6 +1,8 @@
-/// Notices when a realtime clock is set: realtime − boottime is constant on one boot, since NTP slews both alike, except for steps.
+/// Notices when a realtime clock is set: realtime − boottime is constant on one boot, since NTP slews both alike,
+/// except for steps.
 package struct StepDetector: Hashable, Sendable {
-    /// Smaller changes are left alone: half of the 10 ms from which on a step is reported, so that none of those is missed.
+    /// Smaller changes are left alone: half of the 10 ms from which on a step is reported, so that none of those is
+    /// missed.
     private static let threshold: Int64 = 5_000_000
 
     private var difference: Int64?

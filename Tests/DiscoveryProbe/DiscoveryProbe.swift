@@ -4,7 +4,8 @@ import Glibc
 import Model
 import Reactor
 
-/// A node's discovery alone, for tests to run inside network namespaces: one line of JSON on stdout whenever something changed, until stdin ends.
+/// A node's discovery alone, for tests to run inside network namespaces: one line of JSON on stdout whenever something
+/// changed, until stdin ends.
 ///
 /// `discovery-probe ID NAME ROLE PORT MODE [INTERFACE...]`
 @main
@@ -95,8 +96,8 @@ private actor Input {
     init(loop: EventLoop) { self.loop = loop }
 
     func ended() async {
-        guard !isOver else { return }
         await withCheckedContinuation { continuation in
+            guard !isOver else { return continuation.resume() }
             waiter = continuation
             watch = DescriptorWatch(on: loop, descriptor: 0, for: .read) { [weak self] in
                 self?.assumeIsolated { $0.read() }

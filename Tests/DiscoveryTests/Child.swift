@@ -6,7 +6,8 @@ struct ChildError: Error, CustomStringConvertible {
     let description: String
 }
 
-/// A process of the test's own: its standard input ends with the test, its lines come out of `lines`. Lives on its loop.
+/// A process of the test's own: its standard input ends with the test, its lines come out of `lines`. Lives on its
+/// loop.
 actor Child {
     private let loop: EventLoop
     let name: String
@@ -18,6 +19,8 @@ actor Child {
     private(set) var lines: [String] = []
     private var isOver = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
+    /// How often it rang; what a waiter looked at is stale when this has moved on.
+    private var rings = 0
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
@@ -108,9 +111,18 @@ actor Child {
     }
 
     private func ring() {
+        rings += 1
         let waiters = waiters
         self.waiters = []
         for waiter in waiters { waiter.resume() }
+    }
+
+    /// Ends with the next ring after `seen`. Even to be suspended takes a turn of the loop, for a task that does not
+    /// prefer it, and lines may come in between.
+    private func nextRing(after seen: Int) async {
+        await withCheckedContinuation { continuation in
+            if rings == seen { waiters.append(continuation) } else { continuation.resume() }
+        }
     }
 
     /// Waits until `found` makes something of the lines.
@@ -122,12 +134,13 @@ actor Child {
         timer.set(after: limit)
         defer { timer.cancel() }
         while true {
+            let seen = rings
             if let result = try found(lines) { return result }
             guard !isOver else { throw ChildError(description: "\(name) ended before: \(what)\n\(last)") }
             guard SystemClock.monotonic() < deadline else {
                 throw ChildError(description: "\(name), after \(limit), not: \(what)\n\(last)")
             }
-            await withCheckedContinuation { waiters.append($0) }
+            await nextRing(after: seen)
         }
     }
 
@@ -139,6 +152,16 @@ actor Child {
         if input >= 0 { close(input) }
         input = -1
         return try await ended()
+    }
+
+    /// What the process has used of the processor so far.
+    func processorTime() throws -> Duration {
+        let stat = try Directory.open("/proc/\(pid)").openFile("stat", .read).read(count: 1024, at: 0)
+        let fields = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
+        guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else {
+            throw ChildError(description: "/proc/\(pid)/stat")
+        }
+        return .milliseconds((user + system) * 1000 / Int64(sysconf(Int32(_SC_CLK_TCK))))
     }
 
     func signal(_ number: Int32) { if pid > 0 { kill(pid, number) } }
@@ -154,7 +177,11 @@ actor Child {
         let deadline = SystemClock.monotonic().advanced(by: .seconds(10))
         let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.ring() } }
         timer.set(after: .seconds(10))
-        while !isOver, SystemClock.monotonic() < deadline { await withCheckedContinuation { waiters.append($0) } }
+        while true {
+            let seen = rings
+            if isOver || SystemClock.monotonic() >= deadline { break }
+            await nextRing(after: seen)
+        }
         timer.cancel()
         if !isOver { kill(pid, SIGKILL) }
         watch = nil

@@ -4,8 +4,8 @@ import Model
 import Reactor
 import Testing
 
-/// Network namespaces joined by veth pairs, and what runs in them. Everything ends with the test process, even where that crashes: each child
-/// ends with its standard input, and one of them removes the namespaces.
+/// Network namespaces joined by veth pairs, and what runs in them. Everything ends with the test process, even where
+/// that crashes: each child ends with its standard input, and one of them removes the namespaces.
 actor Lab {
     let loop = EventLoop(name: "lab")
     private let prefix: String
@@ -18,7 +18,9 @@ actor Lab {
     /// Why this machine cannot do it, or nil.
     static let obstacle: String? = {
         if geteuid() != 0 { return "network namespaces take root" }
-        for tool in ["ip", "avahi-daemon", "dbus-daemon"] where find(tool) == nil { return "\(tool) is not installed" }
+        for tool in ["ip", "avahi-daemon", "dbus-daemon", "cc"] where find(tool) == nil {
+            return "\(tool) is not installed"
+        }
         if system("ip netns add qnlabtest$$ 2>/dev/null && ip netns del qnlabtest$$") != 0 {
             return "no network namespace can be made here"
         }
@@ -108,7 +110,8 @@ actor Lab {
         try shell(
             """
             ip link add name \(name) netns \(space("a")) type veth peer name \(name) netns \(space("b")) && \
-            ip -n \(space("a")) addr add \(net).1/24 dev \(name) && ip -n \(space("b")) addr add \(net).2/24 dev \(name) && \
+            ip -n \(space("a")) addr add \(net).1/24 dev \(name) && \
+            ip -n \(space("b")) addr add \(net).2/24 dev \(name) && \
             ip -n \(space("a")) link set \(name) up && ip -n \(space("b")) link set \(name) up
             """)
     }
@@ -132,12 +135,21 @@ actor Lab {
     /// A node's discovery in a namespace; it asks for a daemon on that side's bus.
     func probe(
         _ side: String, _ name: String, id: UInt64, role: Role = .vehicle, mode: String = "auto",
-        interfaces: [String] = []
+        interfaces: [String] = [], environment: [String: String] = [:]
     ) async throws -> Child {
         try await start(
             side, name,
             [Self.probe, Hex.string(id, count: 16), name, role.rawValue, "\(9000 + id)", mode] + interfaces,
-            environment: ["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(folder)/\(side).bus"])
+            environment: environment.merging(["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(folder)/\(side).bus"]) { $1 })
+    }
+
+    /// A wall clock that can be set, for the probes that are given its environment.
+    func clock() throws -> SteppedClock {
+        let clock = SteppedClock(folder: folder)
+        try write(SteppedClock.source, to: "clock.c")
+        try clock.set(0)
+        try shell("cc -shared -fPIC -o \(clock.library) \(folder)/clock.c")
+        return clock
     }
 
     /// A system bus of that side's own.
@@ -149,7 +161,8 @@ actor Lab {
             """
         try write(configuration, to: "\(side).conf")
         let bus = try await start(
-            side, "bus \(side)", guarded("dbus-daemon --config-file=\(folder)/\(side).conf --nofork --print-address 2>&1"))
+            side, "bus \(side)",
+            guarded("dbus-daemon --config-file=\(folder)/\(side).conf --nofork --print-address 2>&1"))
         _ = try await bus.wait("its address") { lines in lines.first { $0.hasPrefix("unix:") } }
         return bus
     }
@@ -183,7 +196,13 @@ actor Lab {
 
     /// A server that knows nothing of its standard input is ended with it.
     private func guarded(_ command: String, before: String = "true") -> [String] {
-        ["sh", "-c", "\(before) && { exec 3<&0; \(command) < /dev/null & child=$!; cat <&3 > /dev/null; kill $child; wait $child; }"]
+        [
+            "sh", "-c",
+            """
+            \(before) && { exec 3<&0; \(command) < /dev/null & child=$!
+            cat <&3 > /dev/null; kill $child; wait $child; }
+            """,
+        ]
     }
 
     private func write(_ text: String, to name: String) throws {
@@ -216,7 +235,8 @@ struct Report: Decodable, Sendable {
 }
 
 extension Child {
-    /// The first report after the `skipping` first lines that meets the condition, and how many lines there were up to it.
+    /// The first report after the `skipping` first lines that meets the condition, and how many lines there were up to
+    /// it.
     @discardableResult
     func report(
         _ what: String, after skipping: Int = 0, within limit: Duration = .seconds(15),

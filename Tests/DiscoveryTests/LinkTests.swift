@@ -4,7 +4,7 @@ import Reactor
 import Testing
 
 /// Real multicast DNS between processes in network namespaces of the test's own.
-@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "needs root, ip, avahi-daemon and dbus-daemon"))
+@Suite(.enabled(if: Lab.obstacle == nil, "needs root, ip, avahi-daemon, dbus-daemon and cc"))
 struct LinkTests {
     @Test("two embedded responders on the loopback find each other")
     func loopback() async throws {
@@ -87,6 +87,10 @@ struct LinkTests {
             figure("embedded beside a daemon on one host", atC)
             try await a.report("gamma is seen") { $0.peer(3) != nil }
             try await b.report("gamma is seen") { $0.peer(3) != nil }
+            // Two clients of one daemon.
+            let d = try await lab.probe("a", "delta", id: 4)
+            try await d.report("the other client") { $0.responder == "daemon" && $0.peer(1) != nil }
+            try await a.report("the other client") { $0.peer(4) != nil }
             let settled = try await c.report("gamma is announced") { $0.announcedAs != nil }
             #expect(settled.announcedAs == "gamma" && settled.fault == nil)
         }
@@ -205,6 +209,27 @@ struct LinkTests {
                     return Set(names).union([report.announcedAs ?? ""]).count == 3 && names.count == 2
                 }
             }
+        }
+    }
+
+    @Test("a wall clock that is set back or forward by an hour neither stalls discovery nor makes it spin")
+    func steppedClock() async throws {
+        try await Lab.run { lab in
+            let clock = try await lab.clock()
+            let a = try await lab.probe("a", "alpha", id: 1, environment: clock.environment)
+            let b = try await lab.probe("b", "beta", id: 2)
+            try await a.report("beta") { $0.peer(2) != nil }
+            try await b.report("alpha") { $0.peer(1) != nil }
+            let steps: [(UInt64, Int64)] = [(3, -3600), (4, 0), (5, 3600), (6, 86_400 * 365 * 30)]
+            for (number, seconds) in steps {
+                try clock.set(seconds)
+                let seen = await a.lineCount
+                let newcomer = try await lab.probe("b", "newcomer", id: number)
+                try await newcomer.report("alpha") { $0.peer(1) != nil }
+                try await a.report("both, at \(seconds)", after: seen) { $0.peer(2) != nil && $0.peer(number) != nil }
+                try await newcomer.stop()
+            }
+            #expect(try await a.processorTime() < .milliseconds(500))
         }
     }
 

@@ -44,57 +44,23 @@ import Testing
         #expect(entry(1, name: String(repeating: "é", count: 1000)).name.utf8.count == 254)
     }
 
-    @Test("a book of the most and longest entries is read back from its file")
-    func roundTrip() async throws {
-        try await inDirectory { path in
-            let lane = DiskLane(name: "lane")
-            let file = PeerBookFile(lane: lane, directory: path, log: .silent)
-            #expect(try await file.load() == PeerBook())
-            var book = PeerBook()
-            let longest = String(repeating: "\u{1}", count: 255)
-            for number in 0...255 {
-                book.remember(entry(UInt8(number), host: "fe80::\(number)%\(String(repeating: "x", count: 15))", name: longest))
-            }
-            try await file.save(book)
-            try await file.save(book)
-            #expect(try await file.load() == book)
-            lane.stop()
+    @Test("a book of the most and longest entries is read back from its bytes")
+    func roundTrip() throws {
+        var book = PeerBook()
+        let longest = String(repeating: "\u{1}", count: 255)
+        for number in 0...255 {
+            book.remember(
+                entry(UInt8(number), host: "fe80::\(number)%\(String(repeating: "x", count: 15))", name: longest))
         }
+        #expect(PeerBook(json: try book.json()) == book)
     }
 
     @Test(
-        "a file that is damaged, hostile or of another version is set aside",
+        "bytes that are damaged, hostile or of another version are no book",
         arguments: [
             "", "{", "[]", "{\"version\":2,\"peers\":[]}", "{\"version\":1}",
             "{\"version\":1,\"peers\":[{\"id\":\"../../etc\",\"name\":\"\",\"endpoint\":\"a:1\",\"at\":\"0\"}]}",
             String(repeating: "[", count: 100_000), String(repeating: " ", count: Limits.peerBookBytes + 1),
         ])
-    func damaged(content: String) async throws {
-        try await inDirectory { path in
-            try Directory.open(path).openFile("peers.json", .createNew).write(Array(content.utf8))
-            let lane = DiskLane(name: "lane")
-            let warnings = Locked(0)
-            let log = Log(source: "t", level: .warning, forJournal: false) { _ in warnings.withLock { $0 += 1 } }
-            let file = PeerBookFile(lane: lane, directory: path, log: log)
-            #expect(try await file.load() == PeerBook())
-            #expect(warnings.withLock { $0 } == 1)
-            let directory = try Directory.open(path)
-            #expect(try directory.kind(of: "peers.json") == nil)
-            #expect(try directory.length(of: "peers.json.damaged") == Int64(content.utf8.count))
-            #expect(try await file.load() == PeerBook())
-            lane.stop()
-        }
-    }
-
-    @Test("a symbolic link in the file's place is not followed")
-    func link() async throws {
-        try await inDirectory { path in
-            #expect(symlink("/etc/passwd", "\(path)/peers.json") == 0)
-            let lane = DiskLane(name: "lane")
-            let file = PeerBookFile(lane: lane, directory: path, log: .silent)
-            let book = try await file.load()
-            #expect(book == PeerBook())
-            lane.stop()
-        }
-    }
+    func damaged(content: String) { #expect(PeerBook(json: Array(content.utf8)) == nil) }
 }

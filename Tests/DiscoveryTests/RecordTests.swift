@@ -69,7 +69,8 @@ func textRecord(_ strings: String...) -> [UInt8] { strings.flatMap { [UInt8($0.u
     func lenient() throws {
         let text = try #require(
             ServiceText(
-                rdata: textRecord("ID=0123456789abcdef", "id=ffffffffffffffff", "V=1", "role=admiral", "boot=x", "=", "")))
+                rdata: textRecord(
+                    "ID=0123456789abcdef", "id=ffffffffffffffff", "V=1", "role=admiral", "boot=x", "=", "")))
         #expect(text.idPrefix == "0123456789abcdef" && text.role == nil && text.boot == nil)
     }
 }

@@ -53,7 +53,8 @@ import Testing
     func merged() {
         var table = opened()
         announce(
-            &table, "alpha", id: "00000000000000aa", host: "h", addresses: [Self.linkLocal, Self.global, [10, 0, 0, 2]],
+            &table, "alpha", id: "00000000000000aa", host: "h",
+            addresses: [Self.linkLocal, Self.global, [10, 0, 0, 2]],
             on: Self.eth0v6)
         announce(&table, "alpha", id: "00000000000000aa", host: "h", addresses: [[10, 0, 0, 2]], on: Self.eth0)
         announce(

@@ -39,12 +39,14 @@ struct RawPeer: Sendable {
     func send(_ text: String) async throws { try await channel.write(Array(text.utf8)) }
 
     /// Everything until the peer ends the connection.
-    func readToEnd() async throws -> String {
+    func readToEnd() async throws -> String { String(decoding: try await readBytesToEnd(), as: UTF8.self) }
+
+    func readBytesToEnd() async throws -> [UInt8] {
         var all: [UInt8] = []
         while let bytes = try await channel.read(by: SystemClock.monotonic().advanced(by: .seconds(10))) {
             all += bytes
         }
-        return String(decoding: all, as: UTF8.self)
+        return all
     }
 
     /// Reads until the text that has come ends with `suffix`.
@@ -80,4 +82,65 @@ extension String {
 }
 
 /// Bytes that differ from place to place, so that a shift or a hole shows.
-func patterned(_ count: Int) -> [UInt8] { (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 8) } }
+func patterned(_ count: Int) -> [UInt8] {
+    [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+        var index = 0
+        while index < count {
+            buffer[index] = UInt8(truncatingIfNeeded: index &* 7 &+ index >> 8)
+            index += 1
+        }
+        filled = count
+    }
+}
+
+extension RawPeer {
+    static func connect(unix path: String) async throws -> RawPeer {
+        let address = try #require(SocketAddress(unixPath: path))
+        return RawPeer(
+            channel: try await Channel.connect(
+                to: address, on: testLoop, by: SystemClock.monotonic().advanced(by: .seconds(10)), receiveBuffer: nil,
+                timing: Channel.Timing()))
+    }
+}
+
+/// Rung once, waited for once.
+struct Bell: Sendable {
+    private let stream: AsyncStream<Void>
+    private let continuation: AsyncStream<Void>.Continuation
+
+    init() { (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1)) }
+
+    func ring() { continuation.yield() }
+    func wait() async {
+        for await _ in stream { return }
+    }
+}
+
+/// Tells when the last closure that holds it has gone.
+final class Guardian: Sendable {
+    private let gone: @Sendable () -> Void
+    init(_ gone: @escaping @Sendable () -> Void) { self.gone = gone }
+    deinit { gone() }
+}
+
+/// A folder of the test's own, removed with what is in it.
+func withTemporaryFolder(_ body: (String) async throws -> Void) async throws {
+    var template = Array(((getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp") + "/http-XXXXXX").utf8CString)
+    let path = try #require(mkdtemp(&template).map { String(cString: $0) })
+    let outcome: Result<Void, any Error>
+    do { outcome = .success(try await body(path)) } catch { outcome = .failure(error) }
+    try removeFolder(path)
+    try outcome.get()
+}
+
+private func removeFolder(_ path: String) throws {
+    let folder = try Directory.open(path)
+    for name in try folder.names() {
+        if try folder.kind(of: name) == .directory {
+            try removeFolder("\(path)/\(name)")
+        } else {
+            try folder.remove(name)
+        }
+    }
+    rmdir(path)
+}

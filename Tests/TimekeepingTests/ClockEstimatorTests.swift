@@ -101,7 +101,7 @@ import Testing
     }
 
     @Test("a machine that slept contradicts what was measured before, and starts anew")
-    func sleep() throws {
+    func slept() throws {
         var pair = SimulatedPair(seed: 4)
         var estimator = ClockEstimator(ownBoot: boot)
         for _ in 0..<4 { _ = try estimator.accept(pair.exchange()) }

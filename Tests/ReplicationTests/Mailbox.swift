@@ -1,0 +1,59 @@
+import Reactor
+import Replication
+
+/// Values on their way to one reader, and how that ends.
+final class Mailbox<Value: Sendable>: Sendable {
+    private enum End {
+        case finished
+        case failed(PeerLinkError)
+    }
+
+    private struct State {
+        var values: [Value] = []
+        var end: End?
+        var reader: CheckedContinuation<Void, Never>?
+    }
+
+    private let state = Locked(State())
+
+    func put(_ values: [Value]) { change { $0.values += values } }
+    func finish() { change { $0.end = $0.end ?? .finished } }
+    func fail(_ error: PeerLinkError) {
+        change {
+            $0.values = []
+            $0.end = .failed(error)
+        }
+    }
+
+    private func change(_ body: (inout State) -> Void) {
+        let reader = state.withLock { state in
+            body(&state)
+            defer { state.reader = nil }
+            return state.reader
+        }
+        reader?.resume()
+    }
+
+    /// Nil at the end.
+    func next() async throws -> Value? {
+        while true {
+            let taken: Result<Value?, PeerLinkError>? = state.withLock { state in
+                if !state.values.isEmpty { return .success(state.values.removeFirst()) }
+                switch state.end {
+                case nil: return nil
+                case .finished: return .success(nil)
+                case .failed(let error): return .failure(error)
+                }
+            }
+            if let taken { return try taken.get() }
+            await withCheckedContinuation { continuation in
+                let isReady = state.withLock { state in
+                    if !state.values.isEmpty || state.end != nil { return true }
+                    state.reader = continuation
+                    return false
+                }
+                if isReady { continuation.resume() }
+            }
+        }
+    }
+}
