@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Glibc
 import Model
 import Reactor
@@ -10,13 +9,6 @@ struct BulkBench {
     private let rounds = 3
 
     func run() async throws {
-        if let n = ProcessInfo.processInfo.environment["PROFILE"].flatMap(Int.init) {
-            let prepared = PreparedStore(
-                place: place, name: "bulk-vehicle", chunkBytes: n, chunkCount: n > 100_000 ? 1000 : 5000)
-            try await prepared.make()
-            for _ in 0..<2 { let run = try await pull(prepared); print(run) }
-            return
-        }
         try await measure("1 GB of 1 MB chunks", chunkBytes: 1_000_000, chunkCount: 1000, budget: "0.8")
         try await measure("120 MB of 6 kB chunks", chunkBytes: 6000, chunkCount: 20_000, budget: "")
     }
