@@ -108,5 +108,9 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Model", "Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
+        .executableTarget(
+            name: "qnode-bench", dependencies: ["Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL"],
+            path: "Tests/Bench", swiftSettings: strict),
     ]
 )

@@ -25,6 +25,8 @@ package enum Limits {
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
     package static let chunkBytes: Int64 = 1 << 30
+    /// Sessions whose facts are kept parsed while their chunks are shown to people: a mirror follows a handful at a time.
+    package static let sessionsShown = 16
     /// Streams of one session; a session fact lists them all.
     package static let streamsPerSession = 64
 

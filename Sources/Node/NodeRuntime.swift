@@ -206,7 +206,7 @@ extension NodeRuntime {
         while true {
             try await parts.loop.sleep(for: Limits.newPartialInterval)
             let isDue = SystemClock.monotonic() >= next
-            await store.refreshView(newOnly: !isDue)
+            await store.refreshView(isDue ? .due : .newPartials)
             if isDue { next = SystemClock.monotonic().advanced(by: Limits.viewInterval) }
         }
     }
@@ -269,17 +269,19 @@ extension NodeRuntime {
 
     private func savePeers() async throws {
         var book = try await peerBook()
-        let before = book
+        let new = await parts.replicator.remembered().filter { book[$0.id]?.endpoint != $0.endpoint }
+        // Reports look through all that is wanted: only where there is somebody to name.
+        guard !new.isEmpty else { return }
         let names = Dictionary(
             await parts.replicator.reports().compactMap { report in report.id.map { ($0, report.name ?? "") } }
         ) { first, _ in first }
-        for peer in await parts.replicator.remembered() where book[peer.id]?.endpoint != peer.endpoint {
+        for peer in new {
             book.remember(
                 PeerBook.Entry(
                     id: peer.id, name: names[peer.id] ?? "", role: peer.role, endpoint: peer.endpoint,
                     at: SystemClock.reading().realtime))
         }
-        if book != before { try await store.setNote(.peers, try book.json()) }
+        try await store.setNote(.peers, try book.json())
     }
 
     private func saveClocks() async throws {

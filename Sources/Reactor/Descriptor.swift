@@ -123,6 +123,10 @@ extension Descriptor {
         _ = try retrying("fsync") { Glibc.fsync(raw) }
     }
 
+    /// Starts writing the file's bytes to the disk without waiting for it. A hint: nothing is durable and no error is told before
+    /// `synchronize`.
+    package borrowing func startWriteback() { qn_start_writeback(raw) }
+
     package borrowing func truncate(to length: Int64) throws(SyscallError) {
         let raw = self.raw
         _ = try retrying("ftruncate") { Glibc.ftruncate(raw, off_t(length)) }

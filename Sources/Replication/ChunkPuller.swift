@@ -58,7 +58,8 @@ actor ChunkPuller {
     func run() async {
         await withTaskGroup(of: Void.self) { group in
             group.addTask { await self.keepTime() }
-            group.addTask { await self.admitArrivals() }
+            // Two, so that one group is digested while another is synced.
+            for _ in 0..<2 { group.addTask { await self.admitArrivals() } }
         }
     }
 

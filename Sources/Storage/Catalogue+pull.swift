@@ -16,27 +16,30 @@ extension Catalogue {
     func receive(_ facts: [[UInt8]]) throws(StoreError) -> ReceiptReport {
         var report = ReceiptReport()
         var toLog: [RecordedFact] = []
+        var toHear: [RecordedFact] = []
+        var names: Set<FactName> = []
         for bytes in facts {
             guard let recorded = RecordedFact(parsing: bytes) else {
                 report.refused += 1
                 continue
             }
-            if holdings.contains(recorded.fact.name) || heard.contains(recorded.fact.name) {
+            let name = recorded.fact.name
+            if holdings.contains(name) || heard.contains(name) || !names.insert(name).inserted {
                 // What this process wrote comes back from those who follow it, too.
                 report.known += 1
-            } else if isOurs(recorded.fact.name) {
+            } else if isOurs(name) {
                 report.refused += 1
-            } else if case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session {
-                try hear(recorded, chunk, session)
-                report.heard += 1
+            } else if case .chunk = recorded.fact.body, recorded.fact.session != nil {
+                toHear.append(recorded)
             } else {
                 toLog.append(recorded)
             }
         }
+        try hear(toHear)
         report.logged = try append(toLog).count
-        let adopted = try adoptHeld(heardIn: facts, sessions: toLog.compactMap(\.fact.session))
+        let adopted = try adoptHeld(toHear, sessions: toLog.compactMap(\.fact.session))
         report.adopted = adopted
-        report.heard = max(0, report.heard - adopted)
+        report.heard = max(0, toHear.count - adopted)
         return report
     }
 
@@ -44,17 +47,20 @@ extension Catalogue {
     private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.
-    private func adoptHeld(heardIn facts: [[UInt8]], sessions: [SessionID]) throws(StoreError) -> Int {
-        var candidates = facts.compactMap { RecordedFact(parsing: $0) }
+    private func adoptHeld(_ new: [RecordedFact], sessions: [SessionID]) throws(StoreError) -> Int {
+        var candidates = new
         for session in Set(sessions) {
             candidates += try indexed { index throws(SQLite.Failure) in try index.heardFacts(of: session) }
                 .compactMap { RecordedFact(parsing: $0) }
         }
         var adopted: [RecordedFact] = []
+        var known: [SessionID: Bool] = [:]
         for recorded in candidates {
             guard case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session,
-                heard.contains(recorded.fact.name), try isKnown(session), try holds(chunk)
+                heard.contains(recorded.fact.name)
             else { continue }
+            if known[session] == nil { known[session] = try isKnown(session) }
+            guard known[session] == true, try holds(chunk) else { continue }
             adopted.append(recorded)
         }
         let logged = try append(adopted)
@@ -168,13 +174,16 @@ extension Catalogue {
 
     // MARK: Whole chunks from memory
 
-    func admit(_ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]) async -> [Result<HeldChunk, StoreError>] {
+    /// `digests` are those of the bytes, taken on another lane while this one was busy.
+    func admit(
+        _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])], digests: [ChunkID]
+    ) async -> [Result<HeldChunk, StoreError>] {
         var results: [Result<HeldChunk, StoreError>?] = Array(repeating: nil, count: arrivals.count)
         var candidates: [Candidate] = []
         var owners: [Int] = []
         for (position, arrival) in arrivals.enumerated() {
             do throws(StoreError) {
-                let found = try write(arrival.chunk, arrival.bytes)
+                let found = try write(arrival.chunk, arrival.bytes, digest: digests[position])
                 candidates += found
                 owners += found.map { _ in position }
             } catch {
@@ -190,16 +199,19 @@ extension Catalogue {
         }
     }
 
-    private func write(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) -> [Candidate] {
+    private func write(
+        _ chunk: WantedChunk, _ bytes: [UInt8], digest actual: ChunkID
+    ) throws(StoreError) -> [Candidate] {
         let id = chunk.fact.sha256
         guard Int64(bytes.count) == chunk.fact.bytes else {
             throw .wrongLength(id, expected: chunk.fact.bytes, actual: Int64(bytes.count))
         }
-        let actual = ChunkDigester.digest(of: bytes)
         let file = try lifting { () throws(SyscallError) in
             let file = SharedFile(try directory.incoming.openFile(id.description, .createOrOpen))
             try file.descriptor.truncate(to: 0)
             try file.descriptor.write(bytes, at: 0)
+            // The disk works on it while the rest of the group is written; the sync then finds little left to do.
+            file.descriptor.startWriteback()
             return file
         }
         guard actual == id else {

@@ -89,19 +89,6 @@ extension Catalogue {
             freeBytes: try lifting { () throws(SyscallError) in try directory.root.space().free })
     }
 
-    func open(_ id: ChunkID) throws(StoreError) -> ChunkFile {
-        let file = try lifting { () throws(SyscallError) -> ChunkFile? in
-            guard let folder = try directory.existingChunkFolder(id), try folder.kind(of: id.description) == .file
-            else {
-                return nil
-            }
-            let file = try folder.openFile(id.description, .read)
-            return ChunkFile(id: id, length: try file.length(), descriptor: file)
-        }
-        guard let file else { throw .notFound(id) }
-        return file
-    }
-
     // MARK: The folder for people
 
     /// Gives the slot's first chunk its name. The view is derived: what fails is only logged.
@@ -138,25 +125,38 @@ extension Catalogue {
     }
 
     func opening(of session: SessionID) throws(StoreError) -> SessionOpening? {
+        if let known = openings[session] { return known }
         guard let row = try indexed({ index throws(SQLite.Failure) in try index.sessions(session) }).first,
             let recorded = try recorded(seq: row.seq), case .session(let opening) = recorded.fact.body
         else { return nil }
+        if openings.count >= Limits.sessionsShown { openings.removeAll() }
+        openings[session] = opening
         return opening
     }
 
-    /// Copies open chunks up to their last commit and writes the manifests that are behind.
-    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], newOnly: Bool) {
+    /// Copies open chunks up to their last commit and writes the manifests that are behind: all of them where that is wanted, else
+    /// as often as takes a hundredth of this lane, since a manifest lists all chunks of its session.
+    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], _ extent: ViewRefresh) {
         guard view.mode != .off else { return }
         do {
             for chunk in open {
-                if newOnly, partials.contains(chunk.slot) { continue }
+                if extent == .newPartials, partials.contains(chunk.slot) { continue }
                 guard let opening = try opening(of: chunk.slot.session) else { continue }
                 try lifting { () throws(SyscallError) in
                     try view.showPartial(chunk.file, length: chunk.length, of: opening, slot: chunk.slot)
                 }
             }
             partials = Set(open.map(\.slot))
-            if newOnly { return }
+            let start = SystemClock.monotonic()
+            switch extent {
+            case .newPartials: return
+            case .due: guard start >= manifestsDue else { return }
+            case .all: break
+            }
+            defer {
+                let end = SystemClock.monotonic()
+                manifestsDue = end.advanced(by: start.duration(to: end) * 100 - Limits.viewInterval)
+            }
             for session in stale {
                 guard let summary = try sessions(session).first else { continue }
                 let manifest = Manifest(summary, try chunks(of: session))

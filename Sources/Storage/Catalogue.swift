@@ -21,10 +21,14 @@ actor Catalogue {
     private(set) var head: Int64
     /// Chunks being pulled piece by piece.
     var pulls: [ChunkID: Pull] = [:]
+    /// Session facts that were read for the folder for people; a session has one, which never changes.
+    var openings: [SessionID: SessionOpening] = [:]
     /// Sessions whose manifest is behind.
     var stale: Set<SessionID> = []
     /// Open chunks that have a partial copy in the folder for people.
     var partials: Set<ChunkSlot> = []
+    /// Before this no manifest is written but those of what ends.
+    var manifestsDue = MonotonicTime(nanoseconds: 0)
     private(set) var quarantined: Int64
     private let bell: Bell
 
@@ -53,6 +57,7 @@ actor Catalogue {
         quarantined = opened.quarantined
         index = opened.takeIndex()
         facts = opened.takeLog()
+        bell.begin(at: head)
     }
 
     func close() {
@@ -84,7 +89,7 @@ actor Catalogue {
             }
             entries.append(Index.Entry(seq: head, position: position, recorded: fact))
         }
-        bell.ring()
+        bell.ring(at: head)
         apply(entries)
         return new
     }
@@ -104,11 +109,13 @@ actor Catalogue {
         }
     }
 
-    func hear(_ recorded: RecordedFact, _ chunk: ChunkFact, _ session: SessionID) throws(StoreError) {
-        guard heardCount < Limits.heardFacts else { throw .limit("heardFacts") }
-        try indexed { index throws(SQLite.Failure) in try index.hear(recorded, chunk, session) }
-        heard.insert(recorded.fact.name)
-        heardCount += 1
+    /// Remembers chunk facts that are new here; as many as there is room for.
+    func hear(_ facts: [RecordedFact]) throws(StoreError) {
+        let fitting = facts.prefix(Int(clamping: max(0, Int64(Limits.heardFacts) - heardCount)))
+        try indexed { index throws(SQLite.Failure) in try index.hear(fitting) }
+        for recorded in fitting { heard.insert(recorded.fact.name) }
+        heardCount += Int64(fitting.count)
+        guard fitting.count == facts.count else { throw .limit("heardFacts") }
     }
 
     func noteQuarantine() { quarantined += 1 }
@@ -141,17 +148,26 @@ actor Catalogue {
     }
 }
 
-/// Tells followers of the log that it has grown. More than one ring never waits.
+/// Tells followers of the log that it has grown, and how far. More than one ring never waits.
 final class Bell: Sendable {
     private struct State {
+        var head: Int64 = 0
         var listeners: [Int: AsyncStream<Void>.Continuation] = [:]
         var next = 0
     }
 
     private let state = Locked(State())
 
-    func ring() {
-        let listeners = state.withLock { Array($0.listeners.values) }
+    /// The newest position of the log; asking for it waits for no disk.
+    var head: Int64 { state.withLock { $0.head } }
+
+    func begin(at head: Int64) { state.withLock { $0.head = head } }
+
+    func ring(at head: Int64) {
+        let listeners = state.withLock { state in
+            state.head = head
+            return Array(state.listeners.values)
+        }
         for listener in listeners { listener.yield() }
     }
 

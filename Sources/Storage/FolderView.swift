@@ -5,6 +5,13 @@ internal import Reactor
 struct FolderView {
     let directory: DataDirectory
     let mode: ViewMode
+    /// Whether the file system may have reflinks: asked once, since each attempt makes and removes a file.
+    private let mayReflink = Locked(true)
+
+    init(directory: DataDirectory, mode: ViewMode) {
+        self.directory = directory
+        self.mode = mode
+    }
 
     /// Mission and other names from outside as one path component: all but letters, digits, `-`, `_`, `.` and space are escaped as `%XX`.
     static func component(_ name: String) -> String {
@@ -72,18 +79,28 @@ struct FolderView {
         try folder.remove(name)
         guard let chunks = try directory.existingChunkFolder(id) else { return }
         if mode == .link {
-            let temporary = ".\(name).new"
-            try folder.remove(temporary)
-            let source = try chunks.openFile(id.description, .read)
-            let target = try folder.openFile(temporary, .createNew)
-            if reflink(from: source, to: target) {
-                return try folder.rename(temporary, to: folder, as: name)
-            }
-            try folder.remove(temporary)
+            if try placeReflink(id, from: chunks, to: folder, as: name) { return }
             // Another file system, or one without links: a copy serves as well.
             if hardLink(id, from: chunks, to: folder, as: name) { return }
         }
         try copy(try chunks.openFile(id.description, .read), to: folder, as: name, length: nil)
+    }
+
+    private func placeReflink(
+        _ id: ChunkID, from chunks: borrowing Directory, to folder: borrowing Directory, as name: String
+    ) throws(SyscallError) -> Bool {
+        guard mayReflink.withLock({ $0 }) else { return false }
+        let temporary = ".\(name).new"
+        try folder.remove(temporary)
+        let source = try chunks.openFile(id.description, .read)
+        let target = try folder.openFile(temporary, .createNew)
+        guard reflink(from: source, to: target) else {
+            mayReflink.withLock { $0 = false }
+            try folder.remove(temporary)
+            return false
+        }
+        try folder.rename(temporary, to: folder, as: name)
+        return true
     }
 
     private func hardLink(

@@ -180,7 +180,18 @@ extension Index {
 
     // MARK: Heard of
 
-    func hear(_ recorded: RecordedFact, _ chunk: ChunkFact, _ session: SessionID) throws(SQLite.Failure) {
+    /// Remembers chunk facts in one transaction.
+    func hear(_ facts: some Collection<RecordedFact>) throws(SQLite.Failure) {
+        guard !facts.isEmpty else { return }
+        try transaction { () throws(SQLite.Failure) in
+            for recorded in facts {
+                guard case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session else { continue }
+                try hear(recorded, chunk, session)
+            }
+        }
+    }
+
+    private func hear(_ recorded: RecordedFact, _ chunk: ChunkFact, _ session: SessionID) throws(SQLite.Failure) {
         let name = recorded.fact.name
         try sqlite.run(
             """

@@ -29,6 +29,7 @@ package final class Store: Sendable {
     private let directory: DataDirectory
     private let journal: Journal
     let catalogue: Catalogue
+    private let shelf: ChunkShelf
     private let bell: Bell
     private let log: Log
     private let now: @Sendable () -> ClockReading
@@ -39,13 +40,14 @@ package final class Store: Sendable {
 
     private init(
         node: NodeID, incarnation: Incarnation, directory: DataDirectory, journal: Journal, catalogue: Catalogue,
-        bell: Bell, log: Log, now: @escaping @Sendable () -> ClockReading
+        shelf: ChunkShelf, bell: Bell, log: Log, now: @escaping @Sendable () -> ClockReading
     ) {
         self.node = node
         self.incarnation = incarnation
         self.directory = directory
         self.journal = journal
         self.catalogue = catalogue
+        self.shelf = shelf
         self.bell = bell
         self.log = log
         self.now = now
@@ -78,7 +80,7 @@ package final class Store: Sendable {
             opened.directory, incarnation: incarnation, journal: journal, view: view, bell: bell, log: log)
         let store = Store(
             node: node, incarnation: incarnation, directory: opened.directory, journal: journal, catalogue: catalogue,
-            bell: bell, log: log, now: now)
+            shelf: ChunkShelf(lane: lanes.scrub, directory: opened.directory), bell: bell, log: log, now: now)
         try await store.finish(opened.journal)
         return store
     }
@@ -115,7 +117,7 @@ package final class Store: Sendable {
     package func close(endsRecording: Bool = true) async throws(StoreError) {
         for session in await journal.openSessions() { _ = try await seal(session.id) }
         if endsRecording { try await journal.noteOrderlyStop() }
-        await refreshView()
+        await refreshView(.all)
         await catalogue.close()
         bell.finish()
     }
@@ -197,7 +199,7 @@ package final class Store: Sendable {
             reason: reason, streams: Dictionary(uniqueKeysWithValues: totals.map { ($0.description, $1) }))
         try await record(.end(end), in: session)
         try await journal.forget(session)
-        await refreshView()
+        await refreshView(.all)
         return end
     }
 
@@ -213,7 +215,7 @@ package final class Store: Sendable {
     // MARK: The catalogue
 
     /// Position of the newest fact in this node's log; 0 where it is empty.
-    package func head() async -> Int64 { await catalogue.head }
+    package func head() async -> Int64 { bell.head }
 
     /// Which facts are held, and the head for which that is true.
     package func holdings() async -> (holdings: Holdings, head: Int64) { await catalogue.statement }
@@ -258,16 +260,15 @@ package final class Store: Sendable {
         return (name.folder.map { $0 + "/" } ?? "") + name.file
     }
 
-    /// Brings partial copies and manifests of the folder for people up to date; with `newOnly`, only copies open chunks
-    /// that have no partial copy yet.
-    package func refreshView(newOnly: Bool = false) async {
-        await catalogue.refreshView(await journal.openChunks(), newOnly: newOnly)
+    /// Brings partial copies and manifests of the folder for people up to date.
+    package func refreshView(_ extent: ViewRefresh = .due) async {
+        await catalogue.refreshView(await journal.openChunks(), extent)
     }
 
     // MARK: Bytes
 
     /// A held chunk's file for reading, and its length.
-    package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile { try await catalogue.open(id) }
+    package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile { try await shelf.open(id) }
 
     // MARK: Replication
 
@@ -306,6 +307,6 @@ package final class Store: Sendable {
     package func admit(
         _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]
     ) async -> [Result<HeldChunk, StoreError>] {
-        await catalogue.admit(arrivals)
+        await catalogue.admit(arrivals, digests: await shelf.digests(of: arrivals.map(\.bytes)))
     }
 }

@@ -23,6 +23,10 @@ int qn_clone(int from, int to) { return ioctl(to, FICLONE, from); }
 
 int qn_allocate(int descriptor, int64_t length) { return fallocate(descriptor, 0, 0, (off_t)length); }
 
+void qn_start_writeback(int descriptor) {
+    (void)!sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 int qn_lock_exclusive(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 
 void qn_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }

@@ -15,6 +15,8 @@ int qn_rename_noreplace(int from_directory, const char *from, int to_directory, 
 int qn_clone(int from, int to);
 /// fallocate(2) with mode 0.
 int qn_allocate(int descriptor, int64_t length);
+/// sync_file_range(2) with SYNC_FILE_RANGE_WRITE over the whole file; what it returns tells nothing that fsync(2) does not.
+void qn_start_writeback(int descriptor);
 /// flock(2), exclusive, without waiting.
 int qn_lock_exclusive(int descriptor);
 /// Names the calling thread for debuggers and top.

@@ -1,0 +1,47 @@
+import Glibc
+import Reactor
+
+/// Prints figures of a node beside what the same machine does without one, in the same run. Never a test: it says how much, not
+/// whether.
+@main
+enum Bench {
+    private static let all: [(name: String, run: @Sendable (Place) async throws -> Void)] = [
+        ("idle", { try await IdleBench(place: $0).run() }),
+        ("start", { try await StartBench(place: $0).run() }),
+        ("seal", { try await SealBench(place: $0).run() }),
+        ("ingest", { try await IngestBench(place: $0).run() }),
+        ("bulk", { try await BulkBench(place: $0).run() }),
+    ]
+
+    static func main() {
+        let names = Array(CommandLine.arguments.dropFirst())
+        let known = Set(all.map(\.name))
+        guard known.isSuperset(of: names) else {
+            print("usage: qnode-bench [\(all.map(\.name).joined(separator: "|"))]…")
+            exit(2)
+        }
+        let chosen = all.filter { names.isEmpty || names.contains($0.name) }
+        let loop = EventLoop()
+        do {
+            try loop.runBlocking {
+                let place = try Place(loop: loop)
+                defer { place.remove() }
+                Report.machine(place)
+                for bench in chosen {
+                    Report.title(bench.name, place)
+                    try await bench.run(place)
+                }
+            }
+            loop.stop()
+        } catch {
+            print("bench: \(error)")
+            exit(1)
+        }
+    }
+}
+
+/// A figure that could not be taken, and why.
+struct BenchError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}

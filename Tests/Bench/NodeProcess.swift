@@ -1,0 +1,129 @@
+import FoundationEssentials
+import Glibc
+import Model
+import Reactor
+
+/// A process of `qnode` that the bench started, and what the kernel says of it.
+final class NodeProcess {
+    let data: String
+    private(set) var pid: pid_t = 0
+    private let standardError: String
+
+    /// Starts `qnode` with these arguments; its standard error goes to a file beside its data.
+    init(_ place: Place, _ name: String, _ arguments: [String]) throws {
+        data = "\(place.path)/\(name)"
+        standardError = data + ".log"
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        let flags = O_WRONLY | O_CREAT | O_TRUNC
+        posix_spawn_file_actions_addopen(&actions, 2, standardError, flags, 0o640)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        var words: [UnsafeMutablePointer<CChar>?] = ([place.program] + arguments).map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        let code = posix_spawn(&pid, place.program, &actions, nil, &words, environ)
+        guard code == 0 else { throw BenchError("\(place.program): \(String(cString: strerror(code)))") }
+    }
+
+    /// A node on a port of the loopback interface; what it is besides is in `arguments`.
+    static func node(
+        _ place: Place, _ name: String, role: String, port: UInt16, _ arguments: [String]
+    ) throws -> NodeProcess {
+        try NodeProcess(
+            place, name,
+            [
+                "--role", role, "--data", "\(place.path)/\(name)", "--listen", "127.0.0.1:\(port)", "--name", name,
+            ] + arguments)
+    }
+
+    /// Ends it by SIGTERM and waits.
+    func stop() {
+        guard pid > 0 else { return }
+        kill(pid, SIGTERM)
+        var status: Int32 = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        pid = 0
+    }
+
+    deinit { stop() }
+
+    // MARK: What it says
+
+    /// Whether a line with these words was written. Throws where the process has ended.
+    func said(_ words: String) throws -> Bool {
+        let text = try output()
+        guard waitpid(pid, nil, WNOHANG) == 0 else {
+            pid = 0
+            throw BenchError("\(data): the node has ended: \(text.split(separator: "\n").last ?? "without a word")")
+        }
+        return text.contains(words)
+    }
+
+    private func output() throws -> String {
+        guard let bytes = FileManager.default.contents(atPath: standardError) else {
+            throw BenchError("cannot read \(standardError)")
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Chunk facts in its log: a chunk counts when law 1 holds of it.
+    func chunkCount() throws -> Int { try counter.count() }
+    private lazy var counter = ChunkCounter(data)
+
+    // MARK: What the kernel says
+
+    struct Memory {
+        let resident: Int64
+        let anonymous: Int64
+        /// Shared pages counted by their share.
+        let proportional: Int64
+    }
+
+    func memory() throws -> Memory {
+        let status = try Self.fields("/proc/\(pid)/status")
+        let rollup = try Self.fields("/proc/\(pid)/smaps_rollup")
+        guard let resident = status["VmRSS"], let anonymous = status["RssAnon"], let share = rollup["Pss"] else {
+            throw BenchError("/proc/\(pid) does not tell the memory")
+        }
+        return Memory(resident: resident * 1024, anonymous: anonymous * 1024, proportional: share * 1024)
+    }
+
+    /// Seconds of a processor that all its threads took so far: to the nanosecond where the kernel keeps that, else in ticks.
+    func processorSeconds() throws -> Double {
+        var nanoseconds: Int64 = 0
+        for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task") {
+            let fields = try Self.text("/proc/\(pid)/task/\(thread)/schedstat").split(separator: " ")
+            nanoseconds += fields.first.flatMap { Int64($0) } ?? 0
+        }
+        if nanoseconds > 0 { return Double(nanoseconds) / 1e9 }
+        let stat = try Self.text("/proc/\(pid)/stat")
+        let fields = stat[(stat.lastIndex(of: ")") ?? stat.startIndex)...].split(separator: " ")
+        guard fields.count > 13, let user = Double(fields[12]), let system = Double(fields[13]) else {
+            throw BenchError("/proc/\(pid)/stat does not tell the processor's time")
+        }
+        return (user + system) / Double(sysconf(Int32(_SC_CLK_TCK)))
+    }
+
+    /// How often its threads went to sleep so far, which is how often they were woken.
+    func wakeups() throws -> Int64 {
+        try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task").reduce(0) { sum, thread in
+            sum + (try Self.fields("/proc/\(pid)/task/\(thread)/status")["voluntary_ctxt_switches"] ?? 0)
+        }
+    }
+
+    private static func text(_ path: String) throws -> String {
+        guard let bytes = FileManager.default.contents(atPath: path) else { throw BenchError("cannot read \(path)") }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// The first number behind each name of a file of `name: value` lines.
+    private static func fields(_ path: String) throws -> [String: Int64] {
+        var fields: [String: Int64] = [:]
+        for line in try text(path).split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 1)
+            guard parts.count == 2, let number = parts[1].split(whereSeparator: \.isWhitespace).first else { continue }
+            fields[String(parts[0])] = Int64(number)
+        }
+        return fields
+    }
+}
