@@ -36,6 +36,15 @@ actor NodeProcess {
     static let program: String =
         Bundle.main.executableURL?.deletingLastPathComponent().appending(path: "qnode").path() ?? "qnode"
 
+    isolated deinit {
+        // A test that failed leaves no node behind.
+        guard case .running(let pid, let output, _) = state else { return }
+        kill(pid, SIGKILL)
+        var status: Int32 = 0
+        waitpid(pid, &status, 0)
+        close(output)
+    }
+
     var pid: pid_t? { if case .running(let pid, _, _) = state { pid } else { nil } }
 
     func start(_ arguments: [String]) throws {
