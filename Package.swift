@@ -43,7 +43,8 @@ let package = Package(
         .target(
             name: "Discovery", dependencies: ["Model", "Reactor", "CLibevent", "CAvahi", "CLinux"],
             swiftSettings: strict,
-            // libavahi-client and libavahi-core export the same names: the core is linked statically with its symbols hidden.
+            // libavahi-client and libavahi-core export the same names: the core is linked statically with its symbols
+            // hidden.
             linkerSettings: [
                 .unsafeFlags(["-Xlinker", "--exclude-libs", "-Xlinker", "libavahi-core.a", "-l:libavahi-core.a"]),
                 .linkedLibrary("avahi-client"), .linkedLibrary("avahi-common"),

@@ -1,6 +1,7 @@
 package import Reactor
 
-/// Something that runs for as long as the node does. `run()` returning means finished, which ends the node; cancellation asks it to finish.
+/// Something that runs for as long as the node does. `run()` returning means finished, which ends the node;
+/// cancellation asks it to finish.
 package protocol Service: Sendable {
     var name: String { get }
     func run() async throws
@@ -19,7 +20,8 @@ package struct NamedService: Service {
     package func run() async throws { try await body() }
 }
 
-/// A service on a loop of its own that may be stuck in a library's call when it is told to finish: its end is waited for only so long.
+/// A service on a loop of its own that may be stuck in a library's call when it is told to finish: its end is waited
+/// for only so long.
 package struct PatientService: Service {
     package let name: String
     private let own: EventLoop
@@ -71,8 +73,8 @@ package struct ServiceFailure: Error, CustomStringConvertible {
     }
 }
 
-/// Services that run together: started in the order of the list, stopped in the reverse, each only when those after it have finished.
-/// The first that ends by itself ends all.
+/// Services that run together: started in the order of the list, stopped in the reverse, each only when those after it
+/// have finished. The first that ends by itself ends all.
 package struct ServiceGroup: Sendable {
     private let services: [any Service]
 

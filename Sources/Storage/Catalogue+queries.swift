@@ -134,8 +134,8 @@ extension Catalogue {
         return opening
     }
 
-    /// Copies open chunks up to their last commit and writes the manifests that are behind: all of them where that is wanted, else
-    /// as often as takes a hundredth of this lane, since a manifest lists all chunks of its session.
+    /// Copies open chunks up to their last commit and writes the manifests that are behind: all of them where that is
+    /// wanted, else as often as takes a hundredth of this lane, since a manifest lists all chunks of its session.
     func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], _ extent: ViewRefresh) {
         guard view.mode != .off else { return }
         do {

@@ -1,7 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// The admit lane's owner: the log of facts, its index, the folder for people; and the one path by which a chunk enters the store.
+/// The admit lane's owner: the log of facts, its index, the folder for people; and the one path by which a chunk enters
+/// the store.
 actor Catalogue {
     let lane: DiskLane
     let directory: DataDirectory

@@ -1,7 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// `sessions/<mission>/<session>/`: the chunks under names for people. Derived; what goes wrong here harms nothing and is only logged.
+/// `sessions/<mission>/<session>/`: the chunks under names for people. Derived; what goes wrong here harms nothing and
+/// is only logged.
 struct FolderView {
     let directory: DataDirectory
     let mode: ViewMode
@@ -13,7 +14,8 @@ struct FolderView {
         self.mode = mode
     }
 
-    /// Mission and other names from outside as one path component: all but letters, digits, `-`, `_`, `.` and space are escaped as `%XX`.
+    /// Mission and other names from outside as one path component: all but letters, digits, `-`, `_`, `.` and space are
+    /// escaped as `%XX`.
     static func component(_ name: String) -> String {
         var text = ""
         for (position, byte) in name.utf8.enumerated() {

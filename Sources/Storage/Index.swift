@@ -1,8 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// The index of the log in SQLite: derived, deletable, made again from the log. It also remembers what was heard of but is not held.
-/// Used by the catalogue alone. Tables: `Docs/Storage.md`, "The index".
+/// The index of the log in SQLite: derived, deletable, made again from the log. It also remembers what was heard of but
+/// is not held. Used by the catalogue alone. Tables: `Docs/Storage.md`, "The index".
 final class Index {
     static let fileName = "index.sqlite"
     private static let version: Int64 = 2
@@ -188,7 +188,8 @@ final class Index {
         let name: [SQLite.Value] = [.integer(author), .integer(fact.name.incarnation.row), .integer(fact.name.n)]
         try sqlite.run(
             """
-            INSERT INTO facts (author, incarnation, n, seq, kind, segment, start, length) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO facts (author, incarnation, n, seq, kind, segment, start, length)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """,
             name + [
                 .integer(entry.seq), .text(fact.body.kind), .integer(entry.position.segment),
@@ -209,7 +210,8 @@ final class Index {
             let totals = end.streams.values
             try sqlite.run(
                 """
-                INSERT INTO ends (session, seq, author, chunks, rows, at, incarnation, n) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO ends (session, seq, author, chunks, rows, at, incarnation, n)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """,
                 [
                     .blob(id.bytes), .integer(entry.seq), .integer(author),
