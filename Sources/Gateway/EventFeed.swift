@@ -47,6 +47,7 @@ actor EventFeed {
     }
 
     private func piece(after seq: Int64) async throws -> [UInt8]? {
+        let head = await store.head()
         let facts = try await store.facts(after: seq, limit: Limits.factsPerEventPiece)
         if let last = facts.last {
             state = .following(after: last.seq)
@@ -54,8 +55,10 @@ actor EventFeed {
             if !shown.isEmpty { return shown.flatMap(bytes) }
             return ServerSentEvent.comment()
         }
-        let grown = await growth.grows(beyond: seq, within: Limits.heartbeatInterval)
-        try Task.checkCancellation()
+        // Beyond the head of just now: where the newest lines are damaged there is nothing to give, and no use in asking again.
+        let grown = await growth.grows(beyond: max(seq, head), within: Limits.heartbeatInterval)
+        // The node stops, or the client has gone: an end in order, and no broken answer.
+        if Task.isCancelled { return nil }
         return grown ? try await piece(after: seq) : ServerSentEvent.comment()
     }
 

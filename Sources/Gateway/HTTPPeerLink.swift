@@ -37,6 +37,7 @@ package actor HTTPPeerLink: PeerLink {
     private var state = State.open
     private var idle: [HTTPConnection] = []
     private var busy: [ObjectIdentifier: HTTPConnection] = [:]
+    private var eventConnection: HTTPConnection?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -131,7 +132,6 @@ package actor HTTPPeerLink: PeerLink {
     }
 
     fileprivate static func refusal(_ status: HTTPStatus, _ body: [UInt8]) -> PeerLinkError {
-        if status == .notFound { return .notFound }
         let form = try? WireJSON.decode(ErrorForm.self, from: body)
         return .refused(status: status.code, reason: String((form?.detail ?? status.reason).prefix(200)))
     }
@@ -153,17 +153,18 @@ package actor HTTPPeerLink: PeerLink {
 
     package func have(author: NodeID?) async throws -> HaveAnswer {
         let query = author.map { "?author=\($0)" } ?? ""
-        let (body, _) = try await call(HTTPClientRequest(.get, "/v1/have" + query), limit: Limits.responseBodyBytes)
+        let (body, _) = try await call(HTTPClientRequest(.get, "/v1/have" + query), limit: Limits.requestBodyBytes)
         let form = try decode(HaveForm.self, body)
         guard form.head >= 0 else { throw PeerLinkError.malformed(reason: "a negative head") }
         return HaveAnswer(head: form.head, epoch: form.epoch, holdings: form.authors)
     }
 
-    package func postHave(_ statement: HoldingsStatement) async throws {
+    package func postHave(_ statement: HoldingsStatement) async throws -> Bool {
         let form = StatementForm(
             node: speaker.node, name: speaker.name, role: speaker.role?.rawValue, epoch: statement.epoch,
             head: statement.head, whole: statement.isWhole, authors: statement.holdings)
-        _ = try await call(json("/v1/have", form), limit: Limits.smallAnswerBytes)
+        let (body, _) = try await call(json("/v1/have", form), limit: Limits.smallAnswerBytes)
+        return try decode(StatementAnswerForm.self, body).needsWhole
     }
 
     package func facts(in ranges: Holdings) async throws -> FactsAnswer {
@@ -187,7 +188,11 @@ package actor HTTPPeerLink: PeerLink {
         let request = HTTPClientRequest(
             .get, "/v1/events" + query, headers: ["Accept": MediaType.eventStream.description],
             bodyTime: Limits.heartbeatInterval * 6)
-        let response = try await stream(request)
+        let (response, connection) = try await exchange(request)
+        guard response.status.isSuccess else { throw try await refusal(response, on: connection) }
+        // A stream that is begun anew ends the one before: nobody reads that any more.
+        if let old = eventConnection { await discard(old) }
+        eventConnection = connection
         return HTTPPeerEvents(on: loop, body: response.body)
     }
 
@@ -205,17 +210,13 @@ package actor HTTPPeerLink: PeerLink {
                 let length = range.length, range.range.upperBound == length
             else { break }
             return HTTPChunkTransfer(link: self, connection: connection, body: response.body, totalLength: length)
+        case .notFound:
+            _ = try await refusal(response, on: connection)
+            throw PeerLinkError.notFound
         default: throw try await refusal(response, on: connection)
         }
         await discard(connection)
         throw PeerLinkError.malformed(reason: "a chunk's answer without its length")
-    }
-
-    /// A response whose body is read as it comes.
-    private func stream(_ request: HTTPClientRequest) async throws -> HTTPClientResponse {
-        let (response, connection) = try await exchange(request)
-        guard response.status.isSuccess else { throw try await refusal(response, on: connection) }
-        return response
     }
 
     private func refusal(

@@ -49,7 +49,7 @@ package struct NodeParts: Sendable {
                 id: identity.id, name: identity.name, role: identity.role, version: identity.version,
                 epoch: store.incarnation, listen: listening.withLock { $0 },
                 uptimeS: startedAt.duration(to: SystemClock.monotonic()).inSeconds,
-                time: Timestamp.text(SystemClock.reading().realtime)),
+                time: Timestamp.text(SystemClock.reading().realtime), pull: identity.pull),
             recording: await recordingForm(), instrument: await source?.status().form,
             store: StoreForm(path: store.path, try await store.summary()), peers: reports.map(PeerForm.init),
             clocks: await clockForms(reports),

@@ -14,9 +14,11 @@ package struct NodeStatusForm: Codable, Sendable {
         package let listen: [Endpoint]
         package let uptimeS: Double
         package let time: String
+        /// What is fetched from peers: `all`, `none`, or a mission.
+        package let pull: String
 
         enum CodingKeys: String, CodingKey {
-            case id, name, role, version, epoch, listen, time
+            case id, name, role, version, epoch, listen, time, pull
             case uptimeS = "uptime_s"
         }
     }

@@ -11,8 +11,11 @@ package struct NodeProfile: Sendable {
     package let name: String
     package let role: Role
     package let version: String
+    /// What it fetches from peers, in the words of its setting.
+    package let pull: String
 
-    package init(id: NodeID, name: String, role: Role, version: String) {
+    package init(id: NodeID, name: String, role: Role, version: String, pull: String = "all") {
+        self.pull = pull
         self.id = id
         self.name = name
         self.role = role
@@ -71,7 +74,7 @@ struct PeerRoutes: Sendable {
         let form = try decode(StatementForm.self, request)
         guard form.node != identity.id else { throw CallError.invalid("a node does not state to itself") }
         let outcome = await stated(form)
-        return .json(WireJSON.encode(["needs_whole": outcome == .needsWhole]))
+        return .json(WireJSON.encode(StatementAnswerForm(needsWhole: outcome == .needsWhole)))
     }
 
     private func facts(_ request: HTTPRequest) async throws -> HTTPResponse {

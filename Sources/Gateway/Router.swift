@@ -36,6 +36,10 @@ struct Router: Sendable {
 
     /// Nil where the request may pass.
     private static func refusal(of request: HTTPRequest, by access: Route.Access) -> HTTPResponse? {
+        // A node sends no Origin; what states something and has one is a web page.
+        if request.method != .get, request.method != .head, access == .peer, request.headers.contains("Origin") {
+            return .error(.forbidden, code: "forbidden", detail: "\(request.path) is for nodes, not for web pages")
+        }
         guard access == .local, !LocalOrigin.isLocal(request) else { return nil }
         return .error(
             .forbidden, code: "forbidden",

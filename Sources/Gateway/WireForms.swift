@@ -69,6 +69,15 @@ struct StatementForm: Codable {
     }
 }
 
+/// The answer to `POST /v1/have`.
+struct StatementAnswerForm: Codable {
+    let needsWhole: Bool
+
+    enum CodingKeys: String, CodingKey {
+        case needsWhole = "needs_whole"
+    }
+}
+
 /// The body of `POST /v1/facts`.
 struct FactsForm: Codable {
     let authors: Holdings

@@ -125,8 +125,10 @@ extension HTTPServer {
 
     private func admit(_ socket: consuming SocketCalls.Accepted) {
         let origin = socket.address.origin
+        // The person at this machine gets in whatever the network does; its socket file lets only its user in.
+        let isLocal = origin.transport == .unixSocket
         let isRefused =
-            counted.open >= settings.connections
+            counted.open >= settings.connections + (isLocal ? Limits.localConnections : 0)
             || perAddress[origin.address, default: 0] >= settings.connectionsPerAddress
         if isRefused {
             counted.refused += 1

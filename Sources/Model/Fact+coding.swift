@@ -6,8 +6,9 @@ extension Fact: Codable {
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         let n = try container.decode(Int64.self, forKey: .n)
-        guard n >= 1 else {
-            throw DecodingError.dataCorruptedError(forKey: .n, in: container, debugDescription: "facts count from 1")
+        guard FactName.numbers.contains(n) else {
+            throw DecodingError.dataCorruptedError(
+                forKey: .n, in: container, debugDescription: "facts count from 1 to 2^53")
         }
         name = FactName(
             author: try container.decode(NodeID.self, forKey: .author),

@@ -6,7 +6,10 @@ package struct Holdings: Hashable, Sendable {
     package init() {}
 
     package var isEmpty: Bool { authors.isEmpty }
-    package var count: Int64 { authors.values.reduce(0) { $0 + $1.values.reduce(0) { $0 + $1.count } } }
+    /// Saturating, as a set's is.
+    package var count: Int64 {
+        authors.values.flatMap(\.values).reduce(0) { $0.addingSaturated($1.count) }
+    }
 
     package subscript(author: NodeID, incarnation: Incarnation) -> RangeSet64 {
         get { authors[author]?[incarnation] ?? RangeSet64() }

@@ -146,6 +146,9 @@ package struct FactName: TextualID, Comparable {
     package let incarnation: Incarnation
     package let n: Int64
 
+    /// What survives every JSON reader, and leaves room to reckon with.
+    package static let numbers: ClosedRange<Int64> = 1...(1 << 53)
+
     package init(author: NodeID, incarnation: Incarnation, n: Int64) {
         self.author = author
         self.incarnation = incarnation
@@ -154,7 +157,7 @@ package struct FactName: TextualID, Comparable {
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 3, let author = NodeID(parts[0]), let incarnation = Incarnation(parts[1]),
-            let n = Int64(parts[2]), n >= 1
+            let n = Int64(parts[2]), Self.numbers.contains(n)
         else { return nil }
         self.init(author: author, incarnation: incarnation, n: n)
     }

@@ -67,6 +67,8 @@ package enum Limits {
 
     /// Connections in all: a Pi serves a handful of nodes and people; each idle one costs about 20 kB.
     package static let connections = 512
+    /// Beside them, for the socket in the data directory.
+    package static let localConnections = 64
     /// Connections of one address: a browser opens 6, a node fewer than 16.
     package static let connectionsPerAddress = 64
     /// Request line and headers together; nginx and Node use 8 to 16 KiB.
@@ -264,6 +266,9 @@ package enum Limits {
     /// For saying goodbye by mDNS at the end; a daemon that hangs must not keep a node from ending within its two
     /// seconds.
     package static let goodbyeTime = Duration.seconds(1)
+
+    /// A pulled chunk that brings less than this within the stall time is given up. Several chunks share a slow tether.
+    package static let headwayBytes = 8 * 1024
 
     // MARK: Doctor
 

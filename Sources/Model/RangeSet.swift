@@ -23,13 +23,14 @@ package struct RangeSet64: Hashable, Sendable, CustomStringConvertible {
 
     private static func number(_ text: some StringProtocol) -> Int64? {
         guard !text.isEmpty, text.utf8.allSatisfy({ (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }),
-            let value = Int64(text), (1...(1 << 53)).contains(value)
+            let value = Int64(text), FactName.numbers.contains(value)
         else { return nil }
         return value
     }
 
     package var isEmpty: Bool { ranges.isEmpty }
-    package var count: Int64 { ranges.reduce(0) { $0 + ($1.upperBound - $1.lowerBound + 1) } }
+    /// Saturating: what a peer claims may be any number of any size.
+    package var count: Int64 { ranges.reduce(0) { $0.addingSaturated($1.upperBound - $1.lowerBound + 1) } }
     package var description: String {
         ranges.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
     }
@@ -88,5 +89,12 @@ package struct RangeSet64: Hashable, Sendable, CustomStringConvertible {
             if ranges[middle].upperBound < n { low = middle + 1 } else { high = middle }
         }
         return low
+    }
+}
+
+extension Int64 {
+    func addingSaturated(_ other: Int64) -> Int64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? (other < 0 ? .min : .max) : sum
     }
 }

@@ -14,6 +14,7 @@ extension PullOptions {
                 guard peers.isEmpty else {
                     throw NodeError("a node runs on \(data) and follows its own peers; name them there with --peer")
                 }
+                try refuseWhatANodeDecides(try await node.get(NodeStatusForm.self, "/v1/status").node.pull)
                 _ = try await node.call(HTTPClientRequest(.post, "/v1/pull"))
                 return try await watch(on: loop) { try await node.get(NodeStatusForm.self, "/v1/status").peers }
             }
@@ -21,6 +22,18 @@ extension PullOptions {
                 throw NodeError("no node runs on \(data); start one, or say from where: qnode pull --from HOST:PORT")
             }
             return try await IdleStore.with(data, makesIt: true) { store in try await pull(into: store, on: loop) }
+        }
+    }
+
+    /// A running node pulls what its own setting says.
+    private func refuseWhatANodeDecides(_ pulls: String) throws {
+        if pulls == PullChoice.none.description {
+            throw NodeError(
+                "the node on \(data) is set to pull nothing; start it with --pull all, or stop it and use qnode pull --from"
+            )
+        }
+        if case .mission(let name) = what, pulls != name {
+            throw NodeError("the node on \(data) pulls by its own setting (\(pulls)); start it with --pull \(name)")
         }
     }
 
@@ -51,7 +64,6 @@ extension PullOptions {
         var first: Int64?
         while true {
             let reports = try await peers()
-            let compared = reports.filter { $0.behindForS != nil }
             let mirrored = reports.reduce(0) { $0 + $1.bytesMirrored }
             let base = first ?? mirrored
             first = base
@@ -61,7 +73,7 @@ extension PullOptions {
                 let line = bar.text(done: mirrored - base, total: mirrored - base + behind, now: now, columns: 79)
                 complain("\r" + line + "\u{1B}[K")
             }
-            if !compared.isEmpty, compared.count >= expected(reports), reports.allSatisfy({ $0.backlogCount == 0 }) {
+            if isDone(reports) {
                 if shows { complain("\r\u{1B}[K") }
                 return summary(reports, bytes: mirrored - base)
             }
@@ -70,14 +82,20 @@ extension PullOptions {
         }
     }
 
-    /// Peers whose comparison is waited for: those that were named, else all that answer.
-    private func expected(_ reports: [PeerForm]) -> Int {
-        peers.isEmpty ? reports.count { $0.state == "comparing" || $0.state == "live" } : peers.count
+    /// Every connected peer is compared, and nothing is behind; those that were named are all connected.
+    private func isDone(_ reports: [PeerForm]) -> Bool {
+        let live = reports.filter { $0.state == "live" }
+        let settling = reports.contains { $0.state == "greeting" || $0.state == "comparing" }
+        return !live.isEmpty && live.count >= peers.count && !settling && live.allSatisfy { $0.backlogCount == 0 }
     }
 
     private func summary(_ reports: [PeerForm], bytes: Int64) -> Int32 {
-        printed(
-            json ? jsonText(reports) : "\(TerminalQuantity.bytes(bytes)) pulled; everything the peers have is here\n")
+        if json { return printed(jsonText(reports)) }
+        let absent = reports.filter { $0.state != "live" && $0.state != "unfollowed" }
+            .map { TerminalText.safe($0.name ?? $0.endpoint?.description ?? "?") }
+        let rest = absent.isEmpty ? "" : "; not connected: \(absent.joined(separator: ", "))"
+        return printed(
+            "\(TerminalQuantity.bytes(bytes)) pulled; everything the connected peers have is here\(rest)\n")
     }
 
     private func shortfall(_ reports: [PeerForm]) -> String {

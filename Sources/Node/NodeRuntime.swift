@@ -94,7 +94,8 @@ package struct NodeRuntime: Sendable {
         let clocks = ClockService(loop: loop, log: log.named("clock"))
         let parts = NodeParts(
             identity: NodeProfile(
-                id: store.node, name: configuration.name, role: configuration.role, version: Release.version),
+                id: store.node, name: configuration.name, role: configuration.role, version: Release.version,
+                pull: configuration.pull.description),
             loop: loop, store: store, reader: ChunkReader(on: threads.lanes.scrub),
             growth: GrowthWatch(on: loop, store: store),
             replicator: replicator(configuration, store, clocks, loop, log), clocks: clocks,

@@ -98,6 +98,8 @@ extension ChunkPuller {
             await store.suspendPull(chunk)
             throw interruption.keeping(some: written > start)
         } catch {
+            // The disk refused: the connection is not left with a body that nobody reads.
+            await transfers[chunk.fact.sha256]?.body?.close()
             await store.suspendPull(chunk)
             throw error
         }

@@ -42,6 +42,8 @@ actor ChunkPuller {
         let link: any PeerLink
         var body: (any ChunkTransfer)?
         var lastProgress: MonotonicTime
+        /// Bytes since then.
+        var bytesSince = 0
         var wasStalled = false
     }
 
@@ -94,6 +96,8 @@ actor ChunkPuller {
         attachments[attachment.peer] = nil
         queue.forget(attachment.peer)
         tallies[attachment.peer]?.behindSince = nil
+        // What it has now is not known until it is compared anew.
+        tallies[attachment.peer]?.isCompared = false
         wakeAll()
     }
 
@@ -207,7 +211,13 @@ actor ChunkPuller {
     }
 
     func noteProgress(_ chunk: WantedChunk, from peer: NodeID, _ bytes: Int) {
-        transfers[chunk.fact.sha256]?.lastProgress = venue.now()
+        let id = chunk.fact.sha256
+        transfers[id]?.bytesSince += bytes
+        // A byte now and then is no headway: it would keep a place from peers that have the chunk to give.
+        if let transfer = transfers[id], transfer.bytesSince >= Limits.headwayBytes {
+            transfers[id]?.bytesSince = 0
+            transfers[id]?.lastProgress = venue.now()
+        }
         tallies[peer]?.received(bytes, now: venue.now())
     }
 

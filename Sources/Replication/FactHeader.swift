@@ -20,7 +20,8 @@ struct FactHeader: Hashable, Decodable {
     /// Nil where the bytes are no fact.
     init?(_ bytes: [UInt8]) {
         guard bytes.count <= Limits.factBytes,
-            let header = try? JSONDecoder().decode(Self.self, from: Data(bytes)), header.name.n >= 1
+            let header = try? JSONDecoder().decode(Self.self, from: Data(bytes)),
+            FactName.numbers.contains(header.name.n)
         else { return nil }
         self = header
     }

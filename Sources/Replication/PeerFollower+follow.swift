@@ -169,10 +169,11 @@ extension PeerFollower {
                 case .wait(let until): try await venue.sleep(venue.now().duration(to: until))
                 case .post(let statement):
                     do {
-                        try await within(Limits.answerTime, .statement) {
+                        let needsWhole = try await within(Limits.answerTime, .statement) {
                             try await connection.link.postHave(statement)
                         }
                         schedule.arrived(holdings, now: venue.now())
+                        if needsWhole { schedule.refused(now: venue.now()) }
                     } catch PeerLinkError.refused(let status, let reason) {
                         // A peer that takes no statements may still be followed.
                         note(.refused, "statement refused with \(status): \(reason)")

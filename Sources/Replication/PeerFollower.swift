@@ -146,7 +146,11 @@ actor PeerFollower {
     private func end(_ connection: Connection, because error: any Error) async {
         guard !Task.isCancelled, !isRetired else { return }
         let parting = cause ?? Self.parting(for: error)
-        if case .refused? = error as? PeerLinkError { schedule.refused(by: connection.endpoint, now: venue.now()) }
+        switch error as? PeerLinkError {
+        // Who answers what no node answers will do so again.
+        case .refused?, .malformed?: schedule.refused(by: connection.endpoint, now: venue.now())
+        default: break
+        }
         guard let fault = parting.fault else { return }
         note(fault, parting.reason)
         log.notice(

@@ -18,7 +18,8 @@ package protocol PeerLink: Sendable {
     func have(author: NodeID?) async throws -> HaveAnswer
 
     /// States what this node holds: `POST /v1/have`.
-    func postHave(_ statement: HoldingsStatement) async throws
+    /// Whether the peer wants everything once more.
+    func postHave(_ statement: HoldingsStatement) async throws -> Bool
 
     /// The exact bytes of facts in these ranges, as many as one answer takes: `POST /v1/facts`.
     func facts(in ranges: Holdings) async throws -> FactsAnswer

@@ -141,8 +141,9 @@ final class Link: PeerLink {
     func have(author: NodeID?) async throws -> HaveAnswer {
         try await call { [script] in try await script.have(author: author) }
     }
-    func postHave(_ statement: HoldingsStatement) async throws {
+    func postHave(_ statement: HoldingsStatement) async throws -> Bool {
         try await call { [script, node] in try await script.took(statement, from: node) }
+        return false
     }
     func facts(in ranges: Holdings) async throws -> FactsAnswer {
         try await call { [script] in try await script.facts(in: ranges) }
