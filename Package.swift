@@ -73,7 +73,7 @@ let package = Package(
         .testTarget(
             name: "RecordingTests", dependencies: ["Model", "Reactor", "Storage", "Recording"], swiftSettings: strict),
         .testTarget(
-            name: "DiscoveryTests", dependencies: ["Model", "Reactor", "Discovery", "discovery-probe"],
+            name: "DiscoveryTests", dependencies: ["Model", "Reactor", "Discovery", "TestSupport", "discovery-probe"],
             swiftSettings: strict),
         // A node's discovery alone, which tests run inside network namespaces.
         .executableTarget(
@@ -87,12 +87,20 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Model", "Reactor", "Storage", "HTTP", "Discovery", "Timekeeping", "Replication", "Recording", "Gateway",
+                "Model", "Reactor", "Storage", "HTTP", "Discovery", "Timekeeping", "Replication", "Recording",
+                "Gateway",
             ],
             swiftSettings: strict),
         .testTarget(
             name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
             swiftSettings: strict),
+        .testTarget(
+            name: "NetworkTests",
+            dependencies: ["Model", "Reactor", "Storage", "HTTP", "Gateway", "TestSupport", "qnode"],
+            swiftSettings: strict),
+        // Processes and network namespaces, for tests of several targets.
+        .target(
+            name: "TestSupport", dependencies: ["Model", "Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
         .executableTarget(

@@ -11,7 +11,10 @@ package struct Gateway: Sendable {
         let replicator = parts.replicator
         let peers = PeerRoutes(
             loop: parts.loop, identity: parts.identity, store: parts.store, growth: parts.growth, reader: parts.reader,
-            stated: { await replicator.peerStated($0, $1) })
+            stated: { form in
+                let (name, role) = form.speaker
+                return await replicator.peerStated(form.node, form.statement, name: name, role: role)
+            })
         router = Router(
             routes: peers.routes + LocalRoutes(parts: parts).routes + Self.common(parts.identity),
             log: log.named("http"))

@@ -6,16 +6,22 @@ package import Replication
 /// Reaches peers over HTTP.
 package struct HTTPPeerDialer: PeerDialing {
     private let loop: EventLoop
-    private let node: NodeID
+    private let speaker: Speaker
 
-    /// `node` is who states and asks.
-    package init(on loop: EventLoop, node: NodeID) {
+    /// Who states and asks: a node, or a verb on a node's data directory, which has no name of its own.
+    struct Speaker: Sendable {
+        let node: NodeID
+        let name: String?
+        let role: Role?
+    }
+
+    package init(on loop: EventLoop, node: NodeID, name: String? = nil, role: Role? = nil) {
         self.loop = loop
-        self.node = node
+        speaker = Speaker(node: node, name: name, role: role)
     }
 
     package func dial(_ endpoint: Endpoint) async throws -> any PeerLink {
-        let link = HTTPPeerLink(on: loop, endpoint: endpoint, node: node)
+        let link = HTTPPeerLink(on: loop, endpoint: endpoint, speaker: speaker)
         try await link.connect()
         return link
     }
@@ -27,17 +33,17 @@ package actor HTTPPeerLink: PeerLink {
 
     private let loop: EventLoop
     private let endpoint: Endpoint
-    private let node: NodeID
+    private let speaker: HTTPPeerDialer.Speaker
     private var state = State.open
     private var idle: [HTTPConnection] = []
     private var busy: [ObjectIdentifier: HTTPConnection] = [:]
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    init(on loop: EventLoop, endpoint: Endpoint, node: NodeID) {
+    init(on loop: EventLoop, endpoint: Endpoint, speaker: HTTPPeerDialer.Speaker) {
         self.loop = loop
         self.endpoint = endpoint
-        self.node = node
+        self.speaker = speaker
     }
 
     /// Opens the first connection, which says whether the peer is there at all.
@@ -155,8 +161,8 @@ package actor HTTPPeerLink: PeerLink {
 
     package func postHave(_ statement: HoldingsStatement) async throws {
         let form = StatementForm(
-            node: node, epoch: statement.epoch, head: statement.head, whole: statement.isWhole,
-            authors: statement.holdings)
+            node: speaker.node, name: speaker.name, role: speaker.role?.rawValue, epoch: statement.epoch,
+            head: statement.head, whole: statement.isWhole, authors: statement.holdings)
         _ = try await call(json("/v1/have", form), limit: Limits.smallAnswerBytes)
     }
 

@@ -29,7 +29,7 @@ struct PeerRoutes: Sendable {
     let reader: ChunkReader
     let places = EventPlaces()
     /// A peer stated what it holds.
-    let stated: @Sendable (NodeID, HoldingsStatement) async -> AcknowledgedHoldings.Outcome
+    let stated: @Sendable (StatementForm) async -> AcknowledgedHoldings.Outcome
 
     var routes: [Route] {
         [
@@ -70,7 +70,7 @@ struct PeerRoutes: Sendable {
     private func takeStatement(_ request: HTTPRequest) async throws -> HTTPResponse {
         let form = try decode(StatementForm.self, request)
         guard form.node != identity.id else { throw CallError.invalid("a node does not state to itself") }
-        let outcome = await stated(form.node, form.statement)
+        let outcome = await stated(form)
         return .json(WireJSON.encode(["needs_whole": outcome == .needsWhole]))
     }
 

@@ -109,6 +109,8 @@ package struct StoreForm: Codable, Sendable {
     package let path: String
     package let sessions: Int64
     package let chunks: Int64
+    /// Of stream `data`, as `rows` is; the others carry the raw lines.
+    package let dataChunks: Int64
     package let chunkBytes: Int64
     package let rows: Int64
     package let facts: Int64
@@ -120,6 +122,7 @@ package struct StoreForm: Codable, Sendable {
         self.path = path
         sessions = summary.sessions
         chunks = summary.chunks
+        dataChunks = summary.dataChunks
         chunkBytes = summary.chunkBytes
         rows = summary.rows
         facts = summary.facts
@@ -130,6 +133,7 @@ package struct StoreForm: Codable, Sendable {
 
     enum CodingKeys: String, CodingKey {
         case path, sessions, chunks, rows, facts, wanted, quarantined
+        case dataChunks = "data_chunks"
         case chunkBytes = "chunk_bytes"
         case freeBytes = "free_bytes"
     }

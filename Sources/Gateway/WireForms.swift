@@ -50,11 +50,19 @@ struct HaveForm: Codable {
 /// `POST /v1/have`: who speaks, and what that node holds.
 struct StatementForm: Codable {
     let node: NodeID
+    /// For people, as `GET /v1/node` says them; an older node does not.
+    let name: String?
+    let role: String?
     let epoch: Incarnation
     let head: Int64
     /// False where only incarnations that changed are listed.
     let whole: Bool
     let authors: Holdings
+
+    /// The name as people may read it: cut to a length.
+    var speaker: (name: String?, role: Role?) {
+        (name.map { String($0.prefix(Limits.nameCharacters)) }, role.flatMap(Role.init(rawValue:)))
+    }
 
     var statement: HoldingsStatement {
         HoldingsStatement(epoch: epoch, head: head, isWhole: whole, holdings: authors)

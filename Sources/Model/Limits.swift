@@ -249,6 +249,8 @@ package enum Limits {
     package static let peerBookInterval = Duration.seconds(10)
     /// Between two refreshes of partial copies and manifests in the folder for people.
     package static let viewInterval = Duration.seconds(10)
+    /// A new open chunk shows in the folder for people this soon: somebody who presses a button looks for the file.
+    package static let newPartialInterval = Duration.seconds(1)
 
     // MARK: Doctor
 

@@ -43,7 +43,11 @@ extension Invocation {
         let json = command.has(Commands.json)
         let facts = FactsOptions(data: data, json: json)
         switch command.path.dropFirst().first {
-        case "status": return .status(StatusOptions(data: data, json: json, watch: try command.value(Commands.watch)))
+        case "status":
+            let named = try command.values(Commands.statusData).map { surroundings.absolute($0) }
+            return .status(
+                StatusOptions(
+                    data: named.isEmpty ? [data] : named, json: json, watch: try command.value(Commands.watch)))
         case "sessions":
             let session = try command.operands.first.map { text throws(UsageError) in
                 guard let id = SessionID(text) else {

@@ -30,7 +30,8 @@ package struct FactsOptions: Hashable, Sendable {
 
 /// `qnode status`.
 package struct StatusOptions: Hashable, Sendable {
-    package let data: String
+    /// The data directories of the nodes, at least one.
+    package let data: [String]
     package let json: Bool
     /// Shown anew after this time, until interrupted; nil: once.
     package let watch: Duration?

@@ -9,8 +9,14 @@ package enum Commands {
         option(
             Settings.data.description.option,
             "The node's data directory (default: as for the node itself; see qnode --help)"),
-        option(Settings.config.description.option, "The node's file of settings, for the data directory it names"),
+        configuration,
     ]
+    private static let configuration = option(
+        Settings.config.description.option, "The node's file of settings, for the data directory it names")
+
+    static let statusData = CommandOption<String>(
+        Settings.data.description.name, Settings.data.form, repeats: true,
+        help: "The node's data directory (default: as for the node itself); several show several nodes side by side")
 
     static let watch = CommandOption<Duration>(
         "watch", .duration(in: .milliseconds(100)...(.seconds(3600)), because: "nobody could read it"), bare: "1s",
@@ -82,7 +88,8 @@ package enum Commands {
 
     private static let verbs = [
         CommandDescription(
-            "status", summary: "show what the node is doing", options: [json, watch.description] + node),
+            "status", summary: "show what the node is doing",
+            options: [json, watch.description, statusData.description, configuration]),
         CommandDescription(
             "sessions", summary: "list recordings, or show one with its chunks",
             options: [json, ofMission.description] + node,

@@ -1,35 +1,105 @@
+internal import FoundationEssentials
 internal import Gateway
 internal import HTTP
 internal import Model
 internal import Reactor
 
+/// A node of this machine as a look at its data directory found it.
+struct NodeView: Sendable {
+    enum State: Sendable {
+        case running(NodeStatusForm, json: String)
+        case absent
+        /// It runs and does not answer, or may not be asked by this user.
+        case mute(reason: String)
+    }
+
+    let data: String
+    let state: State
+
+    var status: NodeStatusForm? { if case .running(let status, _) = state { status } else { nil } }
+}
+
 extension StatusOptions {
-    /// Prints how the running node is, once or again and again.
+    /// Prints how the running nodes are, once or again and again.
     func execute() -> Int32 {
         onLoop { loop in
+            guard let watch else { return printOnce(try await look(on: loop)) }
+            let isTerminal = TerminalStream.output.isTerminal && !json
+            let screen = TerminalScreen(on: .output)
+            if isTerminal { try screen.begin() }
+            defer { if isTerminal { screen.end() } }
             while true {
-                let (text, isRunning) = try await current(on: loop)
-                let clear = watch != nil && TerminalStream.output.isTerminal ? "\u{1B}[H\u{1B}[J" : ""
-                try TerminalStream.output.write(clear + text)
-                guard let watch else { return isRunning ? 0 : 1 }
+                let nodes = try await look(on: loop)
+                if isTerminal {
+                    try screen.show(frame(nodes, style: .ofStandardOutput))
+                } else {
+                    try TerminalStream.output.write(json ? jsonLines(nodes) : StatusLine.text(nodes))
+                }
                 try await loop.sleep(for: watch)
             }
         }
     }
 
-    private func current(on loop: EventLoop) async throws -> (text: String, isRunning: Bool) {
-        guard let node = try await LocalNode.find(data, on: loop) else {
-            return (json ? "{\"running\":false}\n" : "no node runs on \(data)\n", false)
+    private func look(on loop: EventLoop) async throws -> [NodeView] {
+        var nodes: [NodeView] = []
+        for path in data { nodes.append(NodeView(data: path, state: try await Self.state(of: path, on: loop))) }
+        return nodes
+    }
+
+    private static func state(of data: String, on loop: EventLoop) async throws -> NodeView.State {
+        do {
+            guard let node = try await LocalNode.find(data, on: loop) else { return .absent }
+            let answer: [UInt8]
+            do {
+                answer = try await node.call(HTTPClientRequest(.get, "/v1/status"))
+            } catch {
+                await node.close()
+                throw error
+            }
+            await node.close()
+            return .running(
+                try WireJSON.decode(NodeStatusForm.self, from: answer), json: String(decoding: answer, as: UTF8.self))
+        } catch is CancellationError {
+            throw CancellationError()
+        } catch {
+            return .mute(reason: NodeError(error).description)
         }
-        let bytes = try await node.call(HTTPClientRequest(.get, "/v1/status"))
-        await node.close()
-        if json { return (String(decoding: bytes, as: UTF8.self) + "\n", true) }
-        let status = try WireJSON.decode(NodeStatusForm.self, from: bytes)
-        return (StatusText(style: .ofStandardOutput).text(status), true)
+    }
+
+    private func printOnce(_ nodes: [NodeView]) -> Int32 {
+        let code = printed(json ? jsonLines(nodes) : frame(nodes, style: .ofStandardOutput))
+        return code == 0 && nodes.contains { $0.status == nil } ? 1 : code
+    }
+
+    private func frame(_ nodes: [NodeView], style: TerminalStyle) -> String {
+        guard nodes.count == 1, let node = nodes.first else { return StatusOverview(style: style).text(nodes) }
+        switch node.state {
+        case .running(let status, _): return StatusText(style: style).text(status)
+        case .absent: return "no node runs on \(TerminalText.safe(node.data))\n"
+        case .mute(let reason): return "\(TerminalText.safe(node.data)): \(TerminalText.safe(reason))\n"
+        }
+    }
+
+    private struct NotRunning: Encodable {
+        let running = false
+        let path: String
+        let reason: String?
+    }
+
+    /// One object a line.
+    private func jsonLines(_ nodes: [NodeView]) -> String {
+        nodes.map { node in
+            switch node.state {
+            case .running(_, let json): json + "\n"
+            case .absent: jsonText(NotRunning(path: node.data, reason: nil))
+            case .mute(let reason): jsonText(NotRunning(path: node.data, reason: reason))
+            }
+        }
+        .joined()
     }
 }
 
-/// `status` for people.
+/// `status` of one node for people.
 struct StatusText {
     let style: TerminalStyle
 
@@ -37,83 +107,69 @@ struct StatusText {
         var rows: [(String, String)] = []
         let node = status.node
         let endpoints = node.listen.map(\.description).joined(separator: ", ")
+        let words = StatusWords(style: style)
         rows.append(
-            (node.role.rawValue, "\(node.name)  \(node.id.short)  \(endpoints)  up \(duration(node.uptimeS))"))
-        if let instrument = status.instrument { rows.append(("sensor", text(instrument))) }
-        if let recording = status.recording { rows += lines(recording) }
-        let store = status.store
-        var held =
-            "\(count(store.rows)) rows  \(count(store.chunks)) chunks  \(TerminalQuantity.bytes(store.chunkBytes))"
-        held += "  \(count(store.sessions)) sessions  \(TerminalQuantity.bytes(store.freeBytes)) free"
-        if store.wanted > 0 { held += "  \(count(store.wanted)) chunks still to come" }
-        if store.quarantined > 0 { held += "  " + style.bad("\(store.quarantined) in quarantine") }
-        rows.append(("held", held))
-        for peer in status.peers { rows.append(("peer", text(peer))) }
-        for clock in status.clocks { rows.append(("clock", text(clock, status.peers))) }
+            (
+                node.role.rawValue,
+                "\(TerminalText.safe(node.name)) (\(node.id.short)), up \(words.duration(node.uptimeS)), at \(endpoints)"
+            ))
+        if let instrument = status.instrument { rows.append(("sensor", words.text(instrument))) }
+        if let recording = status.recording { rows += lines(recording, words) }
+        rows.append(("holds", held(status.store, words)))
+        for peer in status.peers { rows.append(("peer", text(peer, words))) }
+        for clock in status.clocks { rows.append(("clock", words.clock(clock, status.peers))) }
         rows.append(("mdns", text(status.discovery)))
         let width = rows.map(\.0.count).max() ?? 0
         return rows.map { style.bold(TerminalText.padded($0.0, to: width)) + "  " + $0.1 + "\n" }.joined()
     }
 
-    private func count(_ number: Int64) -> String { TerminalQuantity.count(number) }
-    private func duration(_ seconds: Double) -> String { TerminalQuantity.duration(.nanoseconds(Int64(seconds * 1e9))) }
-
-    private func text(_ instrument: InstrumentForm) -> String {
-        let name = TerminalText.safe(instrument.sensorID ?? "–")
-        var text = "\(instrument.state)  \(name)"
-        if let port = instrument.port { text += "  \(port)" }
-        if let period = instrument.periodS { text += "  a row each \(duration(period))" }
-        let rejected = instrument.rejected.values.reduce(0, +)
-        if rejected > 0 { text += "  \(count(rejected)) lines kept as raw only" }
-        if let trouble = instrument.trouble { text += "  " + style.doubtful(TerminalText.safe(trouble)) }
+    private func held(_ store: StoreForm, _ words: StatusWords) -> String {
+        var text = words.rowsInChunks(store.rows, store.dataChunks)
+        text += " of \(words.counted(store.sessions, "session")), \(TerminalQuantity.bytes(store.chunkBytes))"
+        text += " with the raw lines; \(TerminalQuantity.bytes(store.freeBytes)) free"
+        if store.wanted > 0 { text += "; " + style.doubtful("\(words.count(store.wanted)) chunks still to come") }
+        if store.quarantined > 0 {
+            text += "; " + style.bad("\(words.counted(store.quarantined, "file")) in quarantine, see qnode verify")
+        }
         return text
     }
 
-    private func lines(_ recording: RecordingForm) -> [(String, String)] {
+    private func lines(_ recording: RecordingForm, _ words: StatusWords) -> [(String, String)] {
         guard recording.isRecording, let session = recording.session else {
-            return [("recording", recording.trouble.map { style.bad($0) } ?? "nothing")]
+            return [("recording", recording.trouble.map { style.bad(TerminalText.safe($0)) } ?? "nothing")]
         }
-        var text = "\(TerminalText.safe(recording.mission ?? ""))  \(count(recording.rows)) rows"
-        text +=
-            "  \(count(recording.sealedChunks)) chunks sealed  \(count(recording.openChunkRows)) rows in the open one"
-        if recording.rowsLost > 0 { text += "  " + style.bad("\(count(recording.rowsLost)) rows lost") }
-        if let trouble = recording.trouble { text += "  " + style.bad(TerminalText.safe(trouble)) }
+        var text = "mission \(TerminalText.safe(recording.mission ?? "")): \(words.count(recording.rows)) rows, "
+        text += "\(words.count(recording.rows - recording.openChunkRows)) in "
+        text += "\(words.counted(recording.sealedChunks, "sealed chunk")), "
+        text += "\(words.count(recording.openChunkRows)) in the growing one"
+        if recording.rowsLost > 0 { text += ", " + style.bad("\(words.count(recording.rowsLost)) rows lost") }
+        if let trouble = recording.trouble { text += ", " + style.bad(TerminalText.safe(trouble)) }
         var rows = [("recording", text), ("session", session.description)]
         if let file = recording.growingFile { rows.append(("growing", TerminalText.safe(file))) }
         return rows
     }
 
-    private func text(_ peer: PeerForm) -> String {
-        var text = TerminalText.safe(peer.name ?? peer.id?.short ?? "?")
-        if let role = peer.role { text += " (\(role.rawValue))" }
-        if let endpoint = peer.endpoint { text += "  \(endpoint)" }
-        text += "  " + (peer.state == "live" ? style.good(peer.state) : style.doubtful(peer.state))
-        if peer.chunksDownloaded > 0 {
-            text += "  \(count(peer.chunksDownloaded)) chunks pulled"
+    private func text(_ peer: PeerForm, _ words: StatusWords) -> String {
+        var text = words.name(peer)
+        if let role = peer.role, peer.name != role.rawValue { text += " (\(role.rawValue))" }
+        if let endpoint = peer.endpoint { text += " at \(endpoint)" }
+        text += ": " + words.state(peer)
+        for part in [words.behind(peer), words.fetched(peer), words.safety(peer)] {
+            if let part { text += ", \(part)" }
         }
-        if peer.backlogCount > 0 {
-            text += "  backlog \(count(peer.backlogCount)) chunks, \(TerminalQuantity.bytes(peer.backlogBytes))"
-            text += "  lag \(duration(peer.behindForS ?? 0))"
-        } else if peer.behindForS != nil {
-            text += "  nothing behind"
+        if peer.errorCount > 0 {
+            text += ", " + style.doubtful(words.counted(peer.errorCount, "error"))
+            if let error = peer.lastError { text += ", the last: " + TerminalText.safe(error) }
         }
-        if let unacknowledged = peer.unacknowledged {
-            text += unacknowledged == 0 ? "  has all of ours" : "  lacks \(count(unacknowledged)) facts of ours"
-        }
-        if peer.errorCount > 0 { text += "  \(count(peer.errorCount)) errors" }
-        if peer.state != "live", let error = peer.lastError { text += "  " + TerminalText.safe(error) }
         return text
     }
 
-    private func text(_ clock: ClockReportForm, _ peers: [PeerForm]) -> String {
-        let name = TerminalText.safe(peers.first { $0.id == clock.peer }?.name ?? clock.peer.short)
-        return "\(name)  " + ClockText.offset(clock)
-    }
-
     private func text(_ discovery: DiscoveryForm) -> String {
-        var text = "\(discovery.responder)  (\(TerminalText.safe(discovery.reason)))"
-        if let name = discovery.announcedAs { text += "  announced as \(TerminalText.safe(name))" }
-        if let fault = discovery.fault { text += "  " + style.bad(TerminalText.safe(fault)) }
+        var text = discovery.responder
+        if discovery.responder == "embedded" { text += " responder" }
+        text += " (\(TerminalText.safe(discovery.reason)))"
+        if let name = discovery.announcedAs { text += ", announced as \(TerminalText.safe(name))" }
+        if let fault = discovery.fault { text += ", " + style.bad(TerminalText.safe(fault)) }
         return text
     }
 }

@@ -99,7 +99,8 @@ package struct NodeRuntime: Sendable {
         _ configuration: NodeConfiguration, _ store: Store, _ clocks: ClockService, _ loop: EventLoop, _ log: Log
     ) -> Replicator {
         Replicator(
-            store: store, dialing: HTTPPeerDialer(on: loop, node: store.node),
+            store: store,
+            dialing: HTTPPeerDialer(on: loop, node: store.node, name: configuration.name, role: configuration.role),
             follow: configuration.role.followPolicy(pull: configuration.pull), pull: configuration.pull.policy,
             venue: Venue(loop), log: log.named("peers")
         ) { peer in
@@ -186,9 +187,12 @@ extension NodeRuntime {
     }
 
     private func refreshView() async throws {
+        var next = SystemClock.monotonic().advanced(by: Limits.viewInterval)
         while true {
-            try await parts.loop.sleep(for: Limits.viewInterval)
-            await store.refreshView()
+            try await parts.loop.sleep(for: Limits.newPartialInterval)
+            let isDue = SystemClock.monotonic() >= next
+            await store.refreshView(newOnly: !isDue)
+            if isDue { next = SystemClock.monotonic().advanced(by: Limits.viewInterval) }
         }
     }
 

@@ -175,7 +175,12 @@ extension Recorder {
     package func resume() async {
         let wish = await store.recordingWish()
         let decisions = ResumptionPolicy.decide(await store.openSessions(), wish: wish, now: clock())
-        if wish != nil { startsByItself = true }
+        if wish != nil {
+            startsByItself = true
+        } else if await store.recordingStoppedInBoot() == clock().bootID {
+            // A stop holds until somebody starts, or until the vehicle is switched on for its next dive.
+            startsByItself = false
+        }
         for decision in decisions {
             switch decision {
             case .resume(let session, let gap): goOn(session, isExplicit: wish?.explicit ?? false, gap: gap)

@@ -12,6 +12,8 @@ package protocol RecordingStore: Sendable {
     func openSessions() async -> [OpenSession]
     func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError)
     func recordingWish() async -> RecordingWish?
+    /// The boot in which a stop cleared the wish.
+    func recordingStoppedInBoot() async -> BootID?
 }
 
 extension Store: RecordingStore {}

@@ -53,6 +53,9 @@ package actor Replicator: FollowerRegistry {
     private struct Acknowledgement {
         var holdings = AcknowledgedHoldings()
         var at: MonotonicTime
+        /// What the peer calls itself, for people; nil where it never said.
+        var name: String?
+        var role: Role?
     }
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe venue.executor.asUnownedSerialExecutor() }
@@ -161,7 +164,9 @@ package actor Replicator: FollowerRegistry {
     // MARK: What peers hold
 
     /// A peer stated what it holds: `POST /v1/have`. `needsWhole`: it should state everything once more.
-    package func peerStated(_ peer: NodeID, _ statement: HoldingsStatement) -> AcknowledgedHoldings.Outcome {
+    package func peerStated(
+        _ peer: NodeID, _ statement: HoldingsStatement, name: String? = nil, role: Role? = nil
+    ) -> AcknowledgedHoldings.Outcome {
         guard peer != store.node else { return .stale }
         if acknowledgements[peer] == nil, acknowledgements.count >= Limits.peers {
             // The one that has been silent for longest makes room; it states everything when it is back.
@@ -169,6 +174,8 @@ package actor Replicator: FollowerRegistry {
             if let oldest { acknowledgements[oldest.key] = nil }
         }
         acknowledgements[peer, default: Acknowledgement(at: venue.now())].at = venue.now()
+        if let name { acknowledgements[peer]?.name = name }
+        if let role { acknowledgements[peer]?.role = role }
         bell.ring()
         return acknowledgements[peer]?.holdings.take(statement) ?? .stale
     }
@@ -231,6 +238,8 @@ package actor Replicator: FollowerRegistry {
 
     private func addAcknowledgement(of peer: NodeID, own: Holdings, to report: inout PeerReport) {
         guard let acknowledgement = acknowledgements[peer] else { return }
+        report.name = report.name ?? acknowledgement.name
+        report.role = report.role ?? acknowledgement.role
         report.unacknowledged = own.subtracting(acknowledgement.holdings.holdings).count
         let silence = acknowledgement.at.duration(to: venue.now())
         report.silence = min(report.silence ?? silence, silence)

@@ -19,13 +19,16 @@ extension Catalogue {
         var toHear: [RecordedFact] = []
         var names: Set<FactName> = []
         for bytes in facts {
-            guard let recorded = RecordedFact(parsing: bytes), !isOurs(recorded.fact.name) else {
+            guard let recorded = RecordedFact(parsing: bytes) else {
                 report.refused += 1
                 continue
             }
             let name = recorded.fact.name
             if holdings.contains(name) || heard.contains(name) || !names.insert(name).inserted {
+                // What this process wrote comes back from those who follow it, too.
                 report.known += 1
+            } else if isOurs(name) {
+                report.refused += 1
             } else if case .chunk = recorded.fact.body, recorded.fact.session != nil {
                 toHear.append(recorded)
             } else {
@@ -40,7 +43,7 @@ extension Catalogue {
         return report
     }
 
-    /// Only this process writes facts of this incarnation: one that comes back from outside is an echo or a forgery.
+    /// Only this process writes facts of this incarnation: one from outside that is not held is a forgery.
     private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.

@@ -83,7 +83,8 @@ extension Catalogue {
         let counts = try indexed { index throws(SQLite.Failure) in try index.counts() }
         return StoreSummary(
             sessions: Int64(try indexed { index throws(SQLite.Failure) in try index.sessions() }.count),
-            chunks: counts.chunks, chunkBytes: counts.chunkBytes, rows: counts.rows, facts: head,
+            chunks: counts.chunks, dataChunks: counts.dataChunks, chunkBytes: counts.chunkBytes, rows: counts.rows,
+            facts: head,
             wanted: try indexed { index throws(SQLite.Failure) in try index.heardCount() }, quarantined: quarantined,
             freeBytes: try lifting { () throws(SyscallError) in try directory.root.space().free })
     }
@@ -133,19 +134,22 @@ extension Catalogue {
         return opening
     }
 
-    /// Copies open chunks up to their last commit and writes the manifests that are behind: all of them where that is wanted, else
-    /// as often as takes a hundredth of this lane, since a manifest lists all chunks of its session.
-    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], isLast: Bool) {
+    /// Copies open chunks up to their last commit and writes the manifests that are behind.
+    func refreshView(
+        _ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], _ extent: FolderView.Refresh
+    ) {
         guard view.mode != .off else { return }
         do {
             for chunk in open {
+                if extent == .newPartials, partials.contains(chunk.slot) { continue }
                 guard let opening = try opening(of: chunk.slot.session) else { continue }
                 try lifting { () throws(SyscallError) in
                     try view.showPartial(chunk.file, length: chunk.length, of: opening, slot: chunk.slot)
                 }
             }
+            partials = Set(open.map(\.slot))
             let start = SystemClock.monotonic()
-            guard isLast || start >= manifestsDue else { return }
+            guard extent == .everything || extent == .due && start >= manifestsDue else { return }
             defer {
                 let end = SystemClock.monotonic()
                 manifestsDue = end.advanced(by: start.duration(to: end) * 100 - Limits.viewInterval)

@@ -27,6 +27,8 @@ actor Catalogue {
     var stale: Set<SessionID> = []
     /// Before this no manifest is written but those of what ends.
     var manifestsDue = MonotonicTime(nanoseconds: 0)
+    /// Open chunks that have a partial copy in the folder for people.
+    var partials: Set<ChunkSlot> = []
     private(set) var quarantined: Int64
     private let bell: Bell
 

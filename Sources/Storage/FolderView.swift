@@ -5,6 +5,15 @@ internal import Reactor
 struct FolderView {
     let directory: DataDirectory
     let mode: ViewMode
+    /// How much of it is brought up to date.
+    enum Refresh {
+        /// Copies of open chunks that have none yet.
+        case newPartials
+        /// And the others; manifests as often as takes a hundredth of the lane, since each lists all chunks of its session.
+        case due
+        case everything
+    }
+
     /// Whether the file system may have reflinks: asked once, since each attempt makes and removes a file.
     private let mayReflink = Locked(true)
 

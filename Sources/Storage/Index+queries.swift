@@ -149,6 +149,7 @@ extension Index {
 
     struct Counts {
         var chunks: Int64 = 0
+        var dataChunks: Int64 = 0
         var chunkBytes: Int64 = 0
         var rows: Int64 = 0
     }
@@ -156,9 +157,13 @@ extension Index {
     func counts() throws(SQLite.Failure) -> Counts {
         var counts = Counts()
         try sqlite.query(
-            "SELECT COUNT(*), SUM(bytes), SUM(CASE stream WHEN 'data' THEN rows END) FROM chunks WHERE counts = 1"
+            """
+            SELECT COUNT(*), SUM(bytes), SUM(CASE stream WHEN 'data' THEN rows END), SUM(stream = 'data')
+            FROM chunks WHERE counts = 1
+            """
         ) { row in
-            counts = Counts(chunks: row.integer(0), chunkBytes: row.integer(1), rows: row.integer(2))
+            counts = Counts(
+                chunks: row.integer(0), dataChunks: row.integer(3), chunkBytes: row.integer(1), rows: row.integer(2))
             return false
         }
         return counts

@@ -21,13 +21,13 @@ actor Journal {
     private var open: [Key: OpenChunk] = [:]
     private var closing: [ChunkSlot: ClosedChunk]
     private var pendingSeals: [FactName: WALRecord.Seal]
-    private var wish: RecordingWish?
+    private var recording: RecordingFile
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
 
     /// Begins where recovery left off; the new segment names all that recovery found, so that the old ones can go.
     init(
-        lane: DiskLane, directory: DataDirectory, node: NodeID, recovered: RecoveredJournal, wish: RecordingWish?,
+        lane: DiskLane, directory: DataDirectory, node: NodeID, recovered: RecoveredJournal, recording: RecordingFile,
         log: Log, now: @escaping @Sendable () -> ClockReading
     ) throws(StoreError) {
         self.lane = lane
@@ -35,7 +35,7 @@ actor Journal {
         self.node = node
         self.log = log
         self.now = now
-        self.wish = wish
+        self.recording = recording
         sessions = recovered.sessions
         closing = Dictionary(uniqueKeysWithValues: recovered.closed.map { ($0.slot, $0) })
         pendingSeals = recovered.seals
@@ -114,19 +114,17 @@ actor Journal {
 
     // MARK: The wish
 
+    /// nil is a stop: that it was in this boot is remembered.
     func setWish(_ wish: RecordingWish?) throws(StoreError) {
+        let changed = RecordingFile(wish: wish, stoppedInBoot: wish == nil ? now().bootID : nil)
         try lifting { () throws(SyscallError) in
-            if let wish {
-                try DataDirectory.replace("recording.json", in: directory.root, with: JSONCoding.encode(wish))
-            } else {
-                try directory.root.remove("recording.json")
-                try directory.root.synchronize()
-            }
+            try DataDirectory.replace("recording.json", in: directory.root, with: JSONCoding.encode(changed))
         }
-        self.wish = wish
+        recording = changed
     }
 
-    func currentWish() -> RecordingWish? { wish }
+    func currentWish() -> RecordingWish? { recording.wish }
+    func stoppedInBoot() -> BootID? { recording.stoppedInBoot }
 
     // MARK: Commit
 

@@ -22,3 +22,14 @@ package struct RecordingWish: Hashable, Sendable, Codable {
         case recordingID = "recording_id"
     }
 }
+
+/// `recording.json`: the wish, or the boot in which a stop cleared it.
+struct RecordingFile: Hashable, Codable {
+    var wish: RecordingWish?
+    var stoppedInBoot: BootID?
+
+    enum CodingKeys: String, CodingKey {
+        case wish
+        case stoppedInBoot = "stopped_in_boot"
+    }
+}

@@ -69,7 +69,8 @@ package final class Store: Sendable {
         for report in opened.reports { log.warning(report) }
         let bell = Bell()
         let journal = try Journal(
-            lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal, wish: opened.wish,
+            lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal,
+            recording: opened.recording,
             log: log, now: now)
         let catalogue = try await opener.openCatalogue(
             opened.directory, incarnation: incarnation, journal: journal, view: view, bell: bell, log: log)
@@ -112,7 +113,7 @@ package final class Store: Sendable {
     package func close(endsRecording: Bool = true) async throws(StoreError) {
         for session in await journal.openSessions() { _ = try await seal(session.id) }
         if endsRecording { try await journal.noteOrderlyStop() }
-        await refreshView(isLast: true)
+        await refreshView(.everything)
         await catalogue.close()
         bell.finish()
     }
@@ -194,16 +195,18 @@ package final class Store: Sendable {
             reason: reason, streams: Dictionary(uniqueKeysWithValues: totals.map { ($0.description, $1) }))
         try await record(.end(end), in: session)
         try await journal.forget(session)
-        await refreshView(isLast: true)
+        await refreshView(.everything)
         return end
     }
 
     /// Sessions of this node that have no end, as found at the start or as they run now.
     package func openSessions() async -> [OpenSession] { await journal.openSessions() }
 
-    /// A durable setting of the recorder (`recording.json`): written atomically, read at the start. nil removes it.
+    /// A durable setting of the recorder (`recording.json`): written atomically, read at the start. nil is a stop.
     package func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError) { try await journal.setWish(wish) }
     package func recordingWish() async -> RecordingWish? { await journal.currentWish() }
+    /// The boot in which a stop cleared the wish; nil where none did.
+    package func recordingStoppedInBoot() async -> BootID? { await journal.stoppedInBoot() }
 
     // MARK: The catalogue
 
@@ -253,11 +256,12 @@ package final class Store: Sendable {
         return (name.folder.map { $0 + "/" } ?? "") + name.file
     }
 
-    /// Brings partial copies and manifests of the folder for people up to date.
-    package func refreshView() async { await refreshView(isLast: false) }
+    /// Brings partial copies and manifests of the folder for people up to date; with `newOnly`, only copies open chunks
+    /// that have no partial copy yet.
+    package func refreshView(newOnly: Bool = false) async { await refreshView(newOnly ? .newPartials : .due) }
 
-    private func refreshView(isLast: Bool) async {
-        await catalogue.refreshView(await journal.openChunks(), isLast: isLast)
+    private func refreshView(_ extent: FolderView.Refresh) async {
+        await catalogue.refreshView(await journal.openChunks(), extent)
     }
 
     // MARK: Bytes

@@ -18,7 +18,7 @@ actor StoreOpener {
     struct Opened {
         let directory: DataDirectory
         let journal: RecoveredJournal
-        let wish: RecordingWish?
+        let recording: RecordingFile
         let reports: [String]
     }
 
@@ -28,23 +28,23 @@ actor StoreOpener {
             var recovery = JournalRecovery(directory: directory, node: node)
             let journal = try recovery.run()
             var reports = journal.reports
-            let wish = try Self.wish(in: directory, reports: &reports)
-            return Opened(directory: directory, journal: journal, wish: wish, reports: reports)
+            let recording = try Self.recording(in: directory, reports: &reports)
+            return Opened(directory: directory, journal: journal, recording: recording, reports: reports)
         } catch {
             throw DataDirectory.explain(error, path: path)
         }
     }
 
-    private static func wish(
+    private static func recording(
         in directory: DataDirectory, reports: inout [String]
-    ) throws(SyscallError) -> RecordingWish? {
+    ) throws(SyscallError) -> RecordingFile {
         guard let bytes = try DataDirectory.contents(of: "recording.json", in: directory.root, limit: Limits.factBytes)
-        else { return nil }
+        else { return RecordingFile() }
         do {
-            return try JSONCoding.decode(RecordingWish.self, from: bytes)
+            return try JSONCoding.decode(RecordingFile.self, from: bytes)
         } catch {
             reports.append("recording.json is damaged; whether to record is decided by the settings")
-            return nil
+            return RecordingFile()
         }
     }
 

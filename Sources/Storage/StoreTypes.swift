@@ -105,6 +105,8 @@ package struct ReceiptReport: Hashable, Sendable {
 package struct StoreSummary: Hashable, Sendable {
     package let sessions: Int64
     package let chunks: Int64
+    /// Of stream `data`: what people count.
+    package let dataChunks: Int64
     package let chunkBytes: Int64
     /// Of stream `data`.
     package let rows: Int64

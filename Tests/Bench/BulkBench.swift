@@ -6,20 +6,18 @@ import Reactor
 /// could do at best.
 struct BulkBench {
     let place: Place
-    private let rounds = 3
-
     func run() async throws {
-        try await measure("1 GB of 1 MB chunks", chunkBytes: 1_000_000, chunkCount: 1000, budget: "0.8")
-        try await measure("120 MB of 6 kB chunks", chunkBytes: 6000, chunkCount: 20_000, budget: "")
+        let large = PreparedStore(place: place, name: "bulk-vehicle", chunkBytes: 1_000_000, chunkCount: 1000)
+        try await measure("1 GB of 1 MB chunks", large, rounds: 3, budget: "0.8")
+        let small = PreparedStore(place: place, name: "bulk-vehicle", chunkBytes: 6000, chunkCount: 20_000)
+        try await measure("20,000 chunks of 6 kB", small, rounds: 1, budget: "")
     }
 
-    private func measure(_ what: String, chunkBytes: Int, chunkCount: Int, budget: String) async throws {
-        let prepared = PreparedStore(
-            place: place, name: "bulk-vehicle", chunkBytes: chunkBytes, chunkCount: chunkCount)
+    private func measure(_ what: String, _ prepared: PreparedStore, rounds: Int, budget: String) async throws {
         try await prepared.make()
         var (mirror, copy, bound) = (Samples(), Samples(), Samples())
         for _ in 0..<rounds {
-            let limits = try MachineLimits.measure(place, chunkBytes: chunkBytes, chunkCount: chunkCount)
+            let limits = try MachineLimits.measure(place, prepared)
             Report.line("\(what): the machine", limits.text)
             copy.add(prepared.totalBytes / (try rsync(prepared)))
             let run = try await pull(prepared)
@@ -31,7 +29,7 @@ struct BulkBench {
                 beside: "rsync \(Report.rate(copy.values.last ?? 0)), CPU topside \(Report.fixed(run.topside, 2)) s, "
                     + "vehicle \(Report.fixed(run.vehicle, 2)) s of \(Report.fixed(run.seconds, 2)) s")
         }
-        let chunks = Report.fixed(mirror.median / Double(chunkBytes), 0)
+        let chunks = Report.fixed(mirror.median / Double(prepared.chunkBytes), 0)
         Report.line(
             "\(what), median", "\(Report.rate(mirror.median)), \(chunks) chunks/s",
             beside: "rsync --fsync \(Report.rate(copy.median)), ratio \(Report.ratio(mirror.median / copy.median))")

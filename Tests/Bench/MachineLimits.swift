@@ -15,13 +15,15 @@ struct MachineLimits {
         "SHA-256 \(Report.rate(digest)), disk \(Report.rate(disk)), loopback \(Report.rate(loopback))"
     }
 
-    static func measure(_ place: Place, chunkBytes: Int, chunkCount: Int) throws -> MachineLimits {
+    /// For the prepared store's chunks. The disk syncs at most 2,000 of them: more would tell no more, and take minutes.
+    static func measure(_ place: Place, _ prepared: PreparedStore) throws -> MachineLimits {
         var random = SystemRandomNumberGenerator()
-        let chunk = randomBytes(chunkBytes, &random)
-        let total = Double(chunkBytes) * Double(chunkCount)
+        let chunk = randomBytes(prepared.chunkBytes, &random)
+        let synced = min(prepared.chunkCount, 2000)
         return MachineLimits(
-            digest: total / digestSeconds(chunk, chunkCount), disk: total / (try diskSeconds(place, chunk, chunkCount)),
-            loopback: total / (try loopbackSeconds(chunk, chunkCount)))
+            digest: prepared.totalBytes / digestSeconds(chunk, prepared.chunkCount),
+            disk: Double(prepared.chunkBytes * synced) / (try diskSeconds(place, chunk, synced)),
+            loopback: prepared.totalBytes / (try loopbackSeconds(chunk, prepared.chunkCount)))
     }
 
     private static func digestSeconds(_ chunk: [UInt8], _ count: Int) -> Double {

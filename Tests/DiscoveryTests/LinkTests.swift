@@ -1,10 +1,11 @@
 import Glibc
 import Model
 import Reactor
+import TestSupport
 import Testing
 
 /// Real multicast DNS between processes in network namespaces of the test's own.
-@Suite(.enabled(if: Lab.obstacle == nil, "needs root, ip, avahi-daemon, dbus-daemon and cc"))
+@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.needs)"))
 struct LinkTests {
     @Test("two embedded responders on the loopback find each other")
     func loopback() async throws {

@@ -22,15 +22,15 @@ import Testing
 
     @Test("status names its node and may watch it")
     func status() throws {
-        #expect(try invoke("status") == .status(StatusOptions(data: data, json: false, watch: nil)))
+        #expect(try invoke("status") == .status(StatusOptions(data: [data], json: false, watch: nil)))
         #expect(
             try invoke("status", "--watch", "--json", "--data", "/d")
-                == .status(StatusOptions(data: "/d", json: true, watch: .seconds(1))))
+                == .status(StatusOptions(data: ["/d"], json: true, watch: .seconds(1))))
         #expect(
             try invoke("status", "--watch=5s", environment: ["QNODE_DATA": "/e"])
-                == .status(StatusOptions(data: "/e", json: false, watch: .seconds(5))))
+                == .status(StatusOptions(data: ["/e"], json: false, watch: .seconds(5))))
         #expect(
-            try invoke("--data", "/d", "status") == .status(StatusOptions(data: "/d", json: false, watch: nil)))
+            try invoke("--data", "/d", "status") == .status(StatusOptions(data: ["/d"], json: false, watch: nil)))
         #expect(try refusal(["status", "--watch=0"]).hasPrefix("option --watch: "))
         #expect(try refusal(["status", "5s"]) == "unexpected argument \"5s\"; see qnode status --help")
     }

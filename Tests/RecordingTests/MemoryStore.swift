@@ -20,13 +20,15 @@ actor MemoryStore: RecordingStore {
     private(set) var order: [SessionID] = []
     private(set) var commits: [[RowBatch]] = []
     private(set) var wish: RecordingWish?
+    private let stoppedInBoot: BootID?
     private var found: [OpenSession] = []
     private var failure: StoreError?
     private var held: [CheckedContinuation<Void, Never>]?
     private var waiters: [(test: @Sendable (isolated MemoryStore) -> Bool, done: CheckedContinuation<Void, Never>)] = []
     private var n: Int64 = 0
 
-    init(wish: RecordingWish? = nil, found: [OpenSession] = []) {
+    init(wish: RecordingWish? = nil, stoppedInBoot: BootID? = nil, found: [OpenSession] = []) {
+        self.stoppedInBoot = stoppedInBoot
         self.wish = wish
         self.found = found
         for session in found {
@@ -151,4 +153,5 @@ actor MemoryStore: RecordingStore {
         changed()
     }
     func recordingWish() async -> RecordingWish? { wish }
+    func recordingStoppedInBoot() async -> BootID? { stoppedInBoot }
 }

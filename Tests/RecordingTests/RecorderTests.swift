@@ -49,6 +49,22 @@ import Testing
         }
     }
 
+    @Test(
+        "a stop holds through restarts of its boot, and a new boot records by itself again", arguments: [true, false])
+    func stopOfThisBoot(isSameBoot: Bool) throws {
+        let boot = isSameBoot ? RecorderBench.boot : BootID(high: 9, low: 9)
+        try RecorderBench.run(store: MemoryStore(stoppedInBoot: boot)) { bench in
+            var bells = await bench.recorder.readingBell().makeAsyncIterator()
+            await bench.give(1...3)
+            while await bench.recorder.readingCount() < 3 { _ = await bells.next() }
+            if isSameBoot {
+                #expect(await bench.store.order.isEmpty)
+            } else {
+                await bench.store.wait { $0.dataRows == 3 }
+            }
+        }
+    }
+
     @Test("an explicit start supersedes an automatic recording without losing a row, and refuses a second start")
     func supersede() throws {
         try RecorderBench.run { bench in

@@ -111,7 +111,13 @@ import Testing
         let scratch = try Scratch()
         let (source, copy, _) = try await pair(scratch, chunks: 1)
         let own = try await source.facts(after: 0, limit: 1).map(\.bytes)
-        #expect(try await source.receive(own).refused == 1)
+        let echo = try await source.receive(own)
+        #expect(echo.refused == 0 && echo.known == 1)
+        // A number that this process has not reached.
+        let text = String(decoding: own[0], as: UTF8.self)
+        let forged = text.replacing(#/"n":\d+/#, with: #""n":99"#)
+        #expect(forged != text)
+        #expect(try await source.receive([Array(forged.utf8)]).refused == 1)
         let garbage: [[UInt8]] = [
             [], Array("{}".utf8), Array("null".utf8), [0xff, 0xfe], own[0] + [UInt8(ascii: "\n")],
             Array(String(repeating: "[", count: 5000).utf8), [UInt8](repeating: 32, count: Limits.factBytes + 1),

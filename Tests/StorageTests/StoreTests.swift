@@ -234,6 +234,8 @@ import Testing
         #expect(await again.recordingWish() == wish)
         try await again.setRecordingWish(nil)
         #expect(await again.recordingWish() == nil)
-        #expect(scratch.bytes("copy/recording.json") == nil)
+        let stopped = try await scratch.open(try scratch.crashed("copy", as: "stopped"))
+        #expect(await stopped.recordingWish() == nil)
+        #expect(await stopped.recordingStoppedInBoot() == SystemClock.bootID)
     }
 }

@@ -1,38 +1,54 @@
-import Glibc
-import Model
-import Reactor
+internal import Glibc
+internal import Model
+package import Reactor
 
-struct ChildError: Error, CustomStringConvertible {
-    let description: String
+/// Why a process of a test, or what it was to do, failed, with its last lines.
+package struct ChildError: Error, CustomStringConvertible {
+    package let description: String
+
+    package init(description: String) { self.description = description }
 }
 
-/// A process of the test's own: its standard input ends with the test, its lines come out of `lines`. Lives on its
-/// loop.
-actor Child {
+/// A process of the test's own: its standard input ends with the test, what it writes comes out of `lines`. Lives on
+/// its loop.
+package actor Child {
+    /// How it is told to end.
+    package enum Ending: Sendable {
+        /// By the end of its standard input.
+        case input
+        case terminate
+    }
+
     private let loop: EventLoop
-    let name: String
+    private let ending: Ending
+    package nonisolated let name: String
     private var pid: pid_t = 0
     private var input: Int32 = -1
     private var output: Int32 = -1
     private var watch: DescriptorWatch?
     private var partial: [UInt8] = []
-    private(set) var lines: [String] = []
+    package private(set) var lines: [String] = []
     private var isOver = false
     private var waiters: [CheckedContinuation<Void, Never>] = []
     /// How often it rang; what a waiter looked at is stale when this has moved on.
     private var rings = 0
 
-    nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+    /// Longer than any of them takes on a machine that is busy with something else.
+    private static let patience = Duration.seconds(60)
 
-    init(loop: EventLoop, name: String) {
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
+
+    private init(loop: EventLoop, name: String, ending: Ending) {
         self.loop = loop
         self.name = name
+        self.ending = ending
     }
 
-    static func start(
-        on loop: EventLoop, _ name: String, _ command: [String], environment: [String: String] = [:]
+    package static func start(
+        on loop: EventLoop, _ name: String, _ command: [String], environment: [String: String] = [:],
+        ending: Ending = .input
     ) async throws -> Child {
-        let child = Child(loop: loop, name: name)
+        let child = Child(loop: loop, name: name, ending: ending)
         try await child.spawn(command, environment: environment)
         return child
     }
@@ -45,6 +61,7 @@ actor Child {
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_adddup2(&actions, inPipe.0, 0)
         posix_spawn_file_actions_adddup2(&actions, outPipe.1, 1)
+        posix_spawn_file_actions_adddup2(&actions, outPipe.1, 2)
         // The test's own process may have signals blocked, and a daemon that cannot be told to end never does.
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -126,8 +143,8 @@ actor Child {
     }
 
     /// Waits until `found` makes something of the lines.
-    func wait<Found: Sendable>(
-        _ what: String, within limit: Duration = .seconds(15), _ found: @Sendable ([String]) throws -> Found?
+    package func wait<Found: Sendable>(
+        _ what: String, within limit: Duration = .seconds(60), _ found: @Sendable ([String]) throws -> Found?
     ) async throws -> Found {
         let deadline = SystemClock.monotonic().advanced(by: limit)
         let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.ring() } }
@@ -144,18 +161,20 @@ actor Child {
         }
     }
 
-    private var last: String { lines.suffix(5).joined(separator: "\n") }
+    /// What it said last.
+    package var last: String { lines.suffix(12).joined(separator: "\n") }
 
-    /// Ends its input, waits for its end, and gives its exit status.
+    /// Tells it to end, waits for its end, and gives its wait status: 0 where it left with code 0.
     @discardableResult
-    func stop() async throws -> Int32 {
+    package func stop() async throws -> Int32 {
         if input >= 0 { close(input) }
         input = -1
+        if case .terminate = ending { signal(SIGTERM) }
         return try await ended()
     }
 
     /// What the process has used of the processor so far.
-    func processorTime() throws -> Duration {
+    package func processorTime() throws -> Duration {
         let stat = try Directory.open("/proc/\(pid)").openFile("stat", .read).read(count: 1024, at: 0)
         let fields = String(decoding: stat, as: UTF8.self).split(separator: ")").last?.split(separator: " ") ?? []
         guard fields.count > 12, let user = Int64(fields[11]), let system = Int64(fields[12]) else {
@@ -164,19 +183,20 @@ actor Child {
         return .milliseconds((user + system) * 1000 / Int64(sysconf(Int32(_SC_CLK_TCK))))
     }
 
-    func signal(_ number: Int32) { if pid > 0 { kill(pid, number) } }
+    package func signal(_ number: Int32) { if pid > 0 { kill(pid, number) } }
 
+    /// Ends it at once, and waits for its end.
     @discardableResult
-    func kill9() async throws -> Int32 {
+    package func kill9() async throws -> Int32 {
         signal(SIGKILL)
         return try await ended()
     }
 
     private func ended() async throws -> Int32 {
         guard pid > 0 else { return 0 }
-        let deadline = SystemClock.monotonic().advanced(by: .seconds(10))
+        let deadline = SystemClock.monotonic().advanced(by: Self.patience)
         let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.ring() } }
-        timer.set(after: .seconds(10))
+        timer.set(after: Self.patience)
         while true {
             let seen = rings
             if isOver || SystemClock.monotonic() >= deadline { break }
