@@ -43,7 +43,8 @@ let package = Package(
         .target(
             name: "Discovery", dependencies: ["Model", "Reactor", "CLibevent", "CAvahi", "CLinux"],
             swiftSettings: strict,
-            // libavahi-client and libavahi-core export the same names: the core is linked statically with its symbols hidden.
+            // libavahi-client and libavahi-core export the same names: the core is linked statically with its symbols
+            // hidden.
             linkerSettings: [
                 .unsafeFlags(["-Xlinker", "--exclude-libs", "-Xlinker", "libavahi-core.a", "-l:libavahi-core.a"]),
                 .linkedLibrary("avahi-client"), .linkedLibrary("avahi-common"),
@@ -93,6 +94,12 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
+            swiftSettings: strict),
+        // Real processes of the built program: what a person at a shell meets.
+        .testTarget(name: "ProcessTests", dependencies: ["qnode"], swiftSettings: strict),
+        .testTarget(
+            name: "SoakTests",
+            dependencies: ["Model", "Reactor", "Storage", "HTTP", "Recording", "Gateway", "Node", "qnode"],
             swiftSettings: strict),
         .testTarget(
             name: "NetworkTests",

@@ -3,8 +3,8 @@ internal import Model
 internal import Reactor
 internal import Storage
 
-/// One client's event stream: `hello`, then each fact as it enters the log, comments while nothing happens. Pulled, so that a slow client
-/// costs nothing but its place.
+/// One client's event stream: `hello`, then each fact as it enters the log, comments while nothing happens. Pulled, so
+/// that a slow client costs nothing but its place.
 actor EventFeed {
     private enum State {
         case greeting

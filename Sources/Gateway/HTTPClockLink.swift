@@ -50,6 +50,7 @@ package actor HTTPClockLink: ClockLink {
     }
 }
 
+/// Why a peer gave no time.
 package enum ClockLinkError: Error, Hashable, Sendable {
     case refused(status: Int)
 }

@@ -95,8 +95,8 @@ package actor HTTPPeerLink: PeerLink {
         await connection.close()
     }
 
-    /// Sends a request and gives its response with the connection that carries the body. A kept-alive connection that the peer had ended
-    /// is replaced once.
+    /// Sends a request and gives its response with the connection that carries the body. A kept-alive connection that
+    /// the peer had ended is replaced once.
     fileprivate func exchange(
         _ request: HTTPClientRequest
     ) async throws -> (response: HTTPClientResponse, connection: HTTPConnection) {

@@ -3,7 +3,8 @@ internal import Model
 
 /// One call of the node: its method, its path with `{names}`, who may make it, and what answers.
 struct Route: Sendable {
-    /// Who may make a call. Until nodes authenticate each other, `peer` is anyone who reaches the port: `Docs/Operating.md` says what that means.
+    /// Who may make a call. Until nodes authenticate each other, `peer` is anyone who reaches the port:
+    /// `Docs/Operating.md` says what that means.
     enum Access: Sendable {
         case peer
         /// The person at this machine: the socket in the data directory, or loopback without a proxy.

@@ -1,7 +1,6 @@
 internal import Glibc
 internal import Model
 internal import Reactor
-internal import Synchronization
 
 /// One name on its way to addresses. The resolver may block for minutes, so it has a thread of its own, which is left
 /// alone when time is up.
@@ -12,7 +11,7 @@ actor HostLookup {
         case ended(Result<[SocketAddress], any Error>)
     }
 
-    private static let running = Atomic<Int>(0)
+    private static let running = Locked(0)
 
     private let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -47,12 +46,17 @@ actor HostLookup {
         }
     }
 
+    private static func takePlace() -> Bool {
+        running.withLock { running in
+            guard running < Limits.lookups else { return false }
+            running += 1
+            return true
+        }
+    }
+
     private func run(by deadline: MonotonicTime) async throws -> [SocketAddress] {
         if case .ended(let result) = state { return try result.get() }
-        guard Self.running.add(1, ordering: .relaxed).newValue <= Limits.lookups else {
-            Self.running.subtract(1, ordering: .relaxed)
-            throw HTTPClientError.tooManyLookups
-        }
+        guard Self.takePlace() else { throw HTTPClientError.tooManyLookups }
         startThread()
         return try await withCheckedThrowingContinuation { continuation in
             // The thread may have been quicker than the way here.
@@ -79,7 +83,7 @@ actor HostLookup {
 
     private nonisolated func look() {
         let found = SocketAddress.lookUp(host: host, port: port, numericOnly: false)
-        Self.running.subtract(1, ordering: .relaxed)
+        Self.running.withLock { $0 -= 1 }
         let result: Result<[SocketAddress], any Error> =
             if let reason = found.failure {
                 .failure(HTTPClientError.unresolved(host: host, reason: reason))

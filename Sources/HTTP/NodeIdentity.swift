@@ -19,7 +19,8 @@ package enum IdentityError: Error, Hashable, Sendable, CustomStringConvertible {
             "\(path) belongs to another user; run as that user or choose another directory with --identity"
         case .notAKey(let path):
             "\(path) is no P-256 private key in PEM; move it aside and a new one is made, with a new node id"
-        case .system(let path, let error): "the node's key \(path) cannot be used: \(error.reason)"
+        case .system(let path, let error):
+            "the node's key \(path) cannot be read or made: \(error.reason); choose another directory with --identity"
         case .openSSL(let reason): "OpenSSL cannot make a key: \(reason)"
         }
     }

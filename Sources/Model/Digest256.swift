@@ -1,6 +1,9 @@
 /// 256 bits: four words, since an `InlineArray` is not `Hashable`. The shared shape of chunk and node ids.
 package struct Digest256: Hashable, Sendable, Comparable {
-    private let words: (UInt64, UInt64, UInt64, UInt64)
+    private let a: UInt64
+    private let b: UInt64
+    private let c: UInt64
+    private let d: UInt64
 
     package static let byteCount = 32
 
@@ -8,33 +11,32 @@ package struct Digest256: Hashable, Sendable, Comparable {
         guard bytes.count == Self.byteCount else { return nil }
         var words: [UInt64] = [0, 0, 0, 0]
         for (position, byte) in bytes.enumerated() { words[position / 8] = words[position / 8] << 8 | UInt64(byte) }
-        self.words = (words[0], words[1], words[2], words[3])
+        (a, b, c, d) = (words[0], words[1], words[2], words[3])
     }
 
     /// 64 lower-case hex digits, and nothing else.
     package init?(hex: some StringProtocol) {
         let text = Array(hex.utf8)
-        guard text.count == 64 else { return nil }
-        let words = stride(from: 0, to: 64, by: 16).map { Hex.word(text[$0..<$0 + 16]) }
-        guard let a = words[0], let b = words[1], let c = words[2], let d = words[3] else { return nil }
-        self.words = (a, b, c, d)
+        guard text.count == 64, let a = Hex.word(text[0..<16]), let b = Hex.word(text[16..<32]),
+            let c = Hex.word(text[32..<48]), let d = Hex.word(text[48..<64])
+        else { return nil }
+        (self.a, self.b, self.c, self.d) = (a, b, c, d)
     }
 
     package var hex: String {
-        [words.0, words.1, words.2, words.3].map { Hex.string($0, count: 16) }.joined()
+        Hex.string(a, count: 16) + Hex.string(b, count: 16) + Hex.string(c, count: 16) + Hex.string(d, count: 16)
     }
 
     package var bytes: [UInt8] {
-        [words.0, words.1, words.2, words.3].flatMap { word in
+        [a, b, c, d].flatMap { word in
             (0..<8).map { UInt8(truncatingIfNeeded: word >> (UInt64(7 - $0) * 8)) }
         }
     }
 
-    package static func == (lhs: Self, rhs: Self) -> Bool { lhs.words == rhs.words }
-    package static func < (lhs: Self, rhs: Self) -> Bool { lhs.words < rhs.words }
-
-    package func hash(into hasher: inout Hasher) {
-        hasher.combine(words.0)
-        hasher.combine(words.1)
+    package static func < (lhs: Self, rhs: Self) -> Bool {
+        if lhs.a != rhs.a { return lhs.a < rhs.a }
+        if lhs.b != rhs.b { return lhs.b < rhs.b }
+        if lhs.c != rhs.c { return lhs.c < rhs.c }
+        return lhs.d < rhs.d
     }
 }

@@ -1,4 +1,5 @@
-/// One entry of the catalogue: written once, by its author, and never changed. Its JSON form is in `Docs/Storage.md`, "The facts".
+/// One entry of the catalogue: written once, by its author, and never changed. Its JSON form is in `Docs/Storage.md`,
+/// "The facts".
 package struct Fact: Hashable, Sendable {
     package let name: FactName
     package let session: SessionID?

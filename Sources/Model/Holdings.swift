@@ -1,4 +1,5 @@
-/// Which facts a node holds: ranges of numbers per author and incarnation. The newest statement replaces all earlier belief.
+/// Which facts a node holds: ranges of numbers per author and incarnation. The newest statement replaces all earlier
+/// belief.
 package struct Holdings: Hashable, Sendable {
     package private(set) var authors: [NodeID: [Incarnation: RangeSet64]] = [:]
 

@@ -47,7 +47,8 @@ package struct NodeID: TextualID, Comparable {
     package static func < (lhs: Self, rhs: Self) -> Bool { lhs.digest < rhs.digest }
 }
 
-/// One process of a node, from its start to its end; minted at random. 16 lower-case hex digits. Also the epoch of its log positions.
+/// One process of a node, from its start to its end; minted at random. 16 lower-case hex digits. Also the epoch of its
+/// log positions.
 package struct Incarnation: TextualID, Comparable {
     package let word: UInt64
 
@@ -163,7 +164,8 @@ package struct FactName: TextualID, Comparable {
     }
 }
 
-/// Where a chunk belongs: the `index`th chunk of one stream of one author's session. Indices count from 0 without holes.
+/// Where a chunk belongs: the `index`th chunk of one stream of one author's session. Indices count from 0 without
+/// holes.
 package struct ChunkSlot: Hashable, Sendable, Comparable {
     package let author: NodeID
     package let session: SessionID

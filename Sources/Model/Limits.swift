@@ -13,11 +13,14 @@ package enum Limits {
 
     // MARK: Storage
 
-    /// A commit's bytes of one stream up to this travel in the write-ahead log; beyond it, writing them twice costs more than a second sync.
+    /// A commit's bytes of one stream up to this travel in the write-ahead log; beyond it, writing them twice costs
+    /// more than a second sync.
     package static let inlineCommitBytes = 64 * 1024
-    /// A write-ahead log segment is rolled at this size: replaying it takes well under the half second that a restart may take.
+    /// A write-ahead log segment is rolled at this size: replaying it takes well under the half second that a restart
+    /// may take.
     package static let walSegmentBytes: Int64 = 16 << 20
-    /// A segment of the log of facts: small enough to copy by hand, large enough that a million facts are a dozen files.
+    /// A segment of the log of facts: small enough to copy by hand, large enough that a million facts are a dozen
+    /// files.
     package static let logSegmentBytes: Int64 = 64 << 20
     /// The index may lag the log by this many facts: that many replay in about 0.1 s.
     package static let indexLag = 4096
@@ -25,7 +28,8 @@ package enum Limits {
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
     package static let chunkBytes: Int64 = 1 << 30
-    /// Sessions whose facts are kept parsed while their chunks are shown to people: a mirror follows a handful at a time.
+    /// Sessions whose facts are kept parsed while their chunks are shown to people: a mirror follows a handful at a
+    /// time.
     package static let sessionsShown = 16
     /// Streams of one session; a session fact lists them all.
     package static let streamsPerSession = 64
@@ -38,15 +42,17 @@ package enum Limits {
     package static let commitInterval = Duration.zero...Duration.seconds(10)
     /// Smallest size cap of a chunk: below it the facts outweigh the data.
     package static let chunkSizeFloor: Int64 = 1024
-    /// Bytes of rows that wait for the disk before a gap is recorded: ten seconds at the recording budget of 100 MB/s is too much
-    /// for a Pi; 64 MiB is ten seconds at 6 MB/s, a thousand times one sensor.
+    /// Bytes of rows that wait for the disk before a gap is recorded: ten seconds at the recording budget of 100 MB/s
+    /// is too much for a Pi; 64 MiB is ten seconds at 6 MB/s, a thousand times one sensor.
     package static let queuedRowBytes = 64 << 20
     /// One line from an instrument. The longest line a Q-Series sensor prints is a menu of 1.5 kB in many lines.
     package static let lineBytes = 4096
 
-    /// Bytes that wait for a serial device to take them: a driver sends a few at a time, and no device needs more at once.
+    /// Bytes that wait for a serial device to take them: a driver sends a few at a time, and no device needs more at
+    /// once.
     package static let serialSendBytes = 4096
-    /// Events of an instrument that wait for the recorder: a minute of the fastest sensor, or a second of the recording budget.
+    /// Events of an instrument that wait for the recorder: a minute of the fastest sensor, or a second of the recording
+    /// budget.
     package static let instrumentEvents = 200_000
     /// The same in bytes of lines.
     package static let instrumentEventBytes = 16 << 20
@@ -123,7 +129,8 @@ package enum Limits {
 
     /// Peers that are known, seen or configured: a LAN has a few; mDNS answers are anybody's.
     package static let peers = 256
-    /// Service instances that are looked into: each takes four questions, and an avahi-daemon allows one client 1,024 objects.
+    /// Service instances that are looked into: each takes four questions, and an avahi-daemon allows one client 1,024
+    /// objects.
     package static let serviceInstances = 240
     /// Answers to one question on one interface: addresses of one host, claims about one name.
     package static let recordsPerQuestion = 16
@@ -137,7 +144,8 @@ package enum Limits {
     package static let dialInterval = Duration.milliseconds(500)
     /// Chunks that are pulled from one peer at once.
     package static let chunksInFlight = 4
-    /// The most that chunk facts heard of but not held may be before a peer's statement is cut: 1 M facts are about 300 MB of index.
+    /// The most that chunk facts heard of but not held may be before a peer's statement is cut: 1 M facts are about 300
+    /// MB of index.
     package static let heardFacts = 2_000_000
 
     /// A peer's name and version, as shown to people.
@@ -146,7 +154,8 @@ package enum Limits {
     package static let capabilities = 64
     /// An answer that names a node or an error.
     package static let smallAnswerBytes = 64 * 1024
-    /// Facts read from the log for one piece of an event stream: large enough to fill a link, small enough to be fair to other streams.
+    /// Facts read from the log for one piece of an event stream: large enough to fill a link, small enough to be fair
+    /// to other streams.
     package static let factsPerEventPiece = 256
     /// One read of a chunk for a client: few enough hops for a full link, little enough memory for many clients.
     package static let readPieceBytes: Int64 = 128 * 1024
@@ -245,12 +254,16 @@ package enum Limits {
     /// Steps of a peer's or the own clock that a report names.
     package static let clockStepsKept = 16
 
-    /// Between two looks at whom the node has met; a new address is written down this much later at most.
-    package static let peerBookInterval = Duration.seconds(10)
+    /// Between two notes of how the peers' clocks stand, for verbs that run while the node does not.
+    package static let clockNoteInterval = Duration.seconds(10)
     /// Between two refreshes of partial copies and manifests in the folder for people.
     package static let viewInterval = Duration.seconds(10)
     /// A new open chunk shows in the folder for people this soon: somebody who presses a button looks for the file.
     package static let newPartialInterval = Duration.seconds(1)
+
+    /// For saying goodbye by mDNS at the end; a daemon that hangs must not keep a node from ending within its two
+    /// seconds.
+    package static let goodbyeTime = Duration.seconds(1)
 
     // MARK: Doctor
 

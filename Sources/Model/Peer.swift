@@ -3,8 +3,8 @@ package enum Role: String, Hashable, Sendable, Codable, CaseIterable {
     case vehicle, topside
 }
 
-/// Where a node listens: an IP literal (IPv6 with its scope, `fe80::1%eth0`, without brackets) or a host name, and a port.
-/// Printed `host:port`, `[v6%scope]:port`.
+/// Where a node listens: an IP literal (IPv6 with its scope, `fe80::1%eth0`, without brackets) or a host name, and a
+/// port. Printed `host:port`, `[v6%scope]:port`.
 package struct Endpoint: Hashable, Sendable, CustomStringConvertible, Codable {
     package let host: String
     package let port: UInt16

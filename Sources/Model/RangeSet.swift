@@ -1,4 +1,5 @@
-/// A set of positive integers kept as sorted, disjoint, non-adjacent closed ranges; printed `1-40,43`. What a node holds is a handful.
+/// A set of positive integers kept as sorted, disjoint, non-adjacent closed ranges; printed `1-40,43`. What a node
+/// holds is a handful.
 package struct RangeSet64: Hashable, Sendable, CustomStringConvertible {
     package private(set) var ranges: [ClosedRange<Int64>] = []
 

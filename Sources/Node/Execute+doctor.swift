@@ -115,7 +115,7 @@ enum DoctorVerb {
             checks.append(
                 Check(
                     name: "sensor", outcome: instrument.trouble == nil ? .fine : .wrong,
-                    detail: instrument.trouble ?? "\(instrument.state) on \(instrument.port ?? "–")"))
+                    detail: instrument.trouble ?? StatusWords(style: .plain).text(instrument)))
         }
         if let trouble = status.recording?.trouble {
             checks.append(Check(name: "recording", outcome: .wrong, detail: trouble))
@@ -125,11 +125,13 @@ enum DoctorVerb {
             Check(
                 name: "mdns", outcome: discovery.fault == nil ? .fine : .wrong,
                 detail: discovery.fault ?? "\(discovery.responder): \(discovery.reason)"))
+        let words = StatusWords(style: .plain)
         for peer in status.peers {
+            let trouble = peer.state == "live" ? nil : peer.lastError
             checks.append(
                 Check(
                     name: "peer", outcome: peer.state == "live" || peer.state == "unfollowed" ? .fine : .note,
-                    detail: "\(peer.name ?? peer.endpoint?.description ?? "?"): \(peer.state) \(peer.lastError ?? "")"))
+                    detail: "\(words.name(peer)): \(words.state(peer))" + (trouble.map { ", \($0)" } ?? "")))
         }
         if status.store.quarantined > 0 {
             checks.append(

@@ -99,9 +99,8 @@ extension RecordOptions {
             case .stop:
                 answer = try await node.call(HTTPClientRequest(.delete, "/v1/recordings/current"))
                 let stopped = try WireJSON.decode(StoppedForm.self, from: answer)
-                sentence =
-                    "session \(stopped.session) ended: \(TerminalQuantity.count(stopped.rows)) rows in "
-                    + "\(TerminalQuantity.count(stopped.chunks)) chunks\n"
+                let amount = StatusWords(style: .plain).rowsInChunks(stopped.rows, stopped.chunks)
+                sentence = "session \(stopped.session) ended: \(amount)\n"
             case .marker(let type, let text):
                 answer = try await node.send(.post, "/v1/markers", MarkerForm(type: type, text: text))
                 sentence = "marked at \(try WireJSON.decode(MarkedForm.self, from: answer).timestamp)\n"

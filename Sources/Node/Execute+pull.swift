@@ -18,7 +18,7 @@ extension PullOptions {
                 return try await watch(on: loop) { try await node.get(NodeStatusForm.self, "/v1/status").peers }
             }
             guard !peers.isEmpty else {
-                throw NodeError("no node runs on \(data); start one, or say from where: qnode pull HOST:PORT")
+                throw NodeError("no node runs on \(data); start one, or say from where: qnode pull --from HOST:PORT")
             }
             return try await IdleStore.with(data, makesIt: true) { store in try await pull(into: store, on: loop) }
         }

@@ -4,8 +4,9 @@ internal import Reactor
 extension NodeConfiguration {
     /// Runs a node until it is told to end; the exit code.
     func runNode() -> Int32 {
+        // They end with the process: the store is closed by then, and mDNS may be stuck in a call to a daemon that
+        // hangs.
         let threads = NodeRuntime.Threads()
-        defer { threads.stop() }
         let log = Log(source: "qnode", level: logLevel)
         return finishing {
             try threads.loop.runBlocking {

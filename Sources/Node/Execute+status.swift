@@ -108,15 +108,12 @@ struct StatusText {
         let node = status.node
         let endpoints = node.listen.map(\.description).joined(separator: ", ")
         let words = StatusWords(style: style)
-        rows.append(
-            (
-                node.role.rawValue,
-                "\(TerminalText.safe(node.name)) (\(node.id.short)), up \(words.duration(node.uptimeS)), at \(endpoints)"
-            ))
+        let name = "\(TerminalText.safe(node.name)) (\(node.id.short))"
+        rows.append((node.role.rawValue, "\(name), up \(words.duration(node.uptimeS)), at \(endpoints)"))
         if let instrument = status.instrument { rows.append(("sensor", words.text(instrument))) }
         if let recording = status.recording { rows += lines(recording, words) }
         rows.append(("holds", held(status.store, words)))
-        for peer in status.peers { rows.append(("peer", text(peer, words))) }
+        for peer in status.peers { rows.append(("peer", text(peer, words, records: status.recording != nil))) }
         for clock in status.clocks { rows.append(("clock", words.clock(clock, status.peers))) }
         rows.append(("mdns", text(status.discovery)))
         let width = rows.map(\.0.count).max() ?? 0
@@ -124,9 +121,13 @@ struct StatusText {
     }
 
     private func held(_ store: StoreForm, _ words: StatusWords) -> String {
-        var text = words.rowsInChunks(store.rows, store.dataChunks)
-        text += " of \(words.counted(store.sessions, "session")), \(TerminalQuantity.bytes(store.chunkBytes))"
-        text += " with the raw lines; \(TerminalQuantity.bytes(store.freeBytes)) free"
+        var text = "nothing yet"
+        if store.sessions > 0 {
+            text = words.rowsInChunks(store.rows, store.dataChunks)
+            text += " of \(words.counted(store.sessions, "session")), \(TerminalQuantity.bytes(store.chunkBytes))"
+            text += " with the raw lines"
+        }
+        text += "; \(TerminalQuantity.bytes(store.freeBytes)) free"
         if store.wanted > 0 { text += "; " + style.doubtful("\(words.count(store.wanted)) chunks still to come") }
         if store.quarantined > 0 {
             text += "; " + style.bad("\(words.counted(store.quarantined, "file")) in quarantine, see qnode verify")
@@ -149,12 +150,12 @@ struct StatusText {
         return rows
     }
 
-    private func text(_ peer: PeerForm, _ words: StatusWords) -> String {
+    private func text(_ peer: PeerForm, _ words: StatusWords, records: Bool) -> String {
         var text = words.name(peer)
         if let role = peer.role, peer.name != role.rawValue { text += " (\(role.rawValue))" }
         if let endpoint = peer.endpoint { text += " at \(endpoint)" }
         text += ": " + words.state(peer)
-        for part in [words.behind(peer), words.fetched(peer), words.safety(peer)] {
+        for part in [words.behind(peer), words.fetched(peer), records ? words.safety(peer) : nil] {
             if let part { text += ", \(part)" }
         }
         if peer.errorCount > 0 {

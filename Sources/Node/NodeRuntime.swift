@@ -13,6 +13,7 @@ package struct NodeRuntime: Sendable {
     package let parts: NodeParts
     private let configuration: NodeConfiguration
     private let server: HTTPServer
+    private let discoveryLoop: EventLoop
     private let simulator: QSeriesSimulator?
     private let log: Log
 
@@ -46,7 +47,7 @@ package struct NodeRuntime: Sendable {
     ) async throws -> NodeRuntime {
         do {
             try Store.prepare(configuration.data)
-            let identity = try NodeIdentity.open(in: configuration.identity)
+            let identity = try identity(configuration)
             let store = try await Store.open(
                 configuration.data, node: identity.node, incarnation: .random(), lanes: threads.lanes,
                 view: configuration.view, log: log.named("store"))
@@ -59,6 +60,15 @@ package struct NodeRuntime: Sendable {
             }
         } catch {
             throw NodeError(error)
+        }
+    }
+
+    /// The key is the first file that a new data directory gets: what is wrong with the directory shows there.
+    private static func identity(_ configuration: NodeConfiguration) throws -> NodeIdentity {
+        do {
+            return try NodeIdentity.open(in: configuration.identity)
+        } catch .system(_, let error) where configuration.identity.hasPrefix(configuration.data + "/") {
+            throw Store.explain(error, path: configuration.data)
         }
     }
 
@@ -92,7 +102,8 @@ package struct NodeRuntime: Sendable {
             source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]))
         gateway.withLock { $0 = Gateway(parts, log: log) }
         return NodeRuntime(
-            parts: parts, configuration: configuration, server: server, simulator: instrument?.simulator, log: log)
+            parts: parts, configuration: configuration, server: server,
+            discoveryLoop: threads.discovery, simulator: instrument?.simulator, log: log)
     }
 
     private static func replicator(
@@ -159,7 +170,8 @@ extension NodeRuntime {
         } catch {
             outcome = .failure(error)
         }
-        await saveMet()
+        await keeping { try await savePeers() }
+        await keeping { try await saveClocks() }
         try await store.close()
         log.notice("the node has stopped")
         try outcome.get()
@@ -171,16 +183,19 @@ extension NodeRuntime {
             NamedService("log watch") { await parts.growth.run() },
             NamedService("folder for people") { try await refreshView() },
         ]
+        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         if let recorder = parts.recorder, let source = parts.source {
             services.append(NamedService("recorder") { await recorder.run(source) })
             services.append(NamedService("instrument") { await source.run() })
         }
-        if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         services += [
             NamedService("replication") { await parts.replicator.run() },
-            NamedService("discovery") { await parts.discovery.run() },
+            PatientService(
+                "discovery", on: discoveryLoop, waiting: parts.loop, patience: Limits.goodbyeTime
+            ) { await parts.discovery.run() },
             NamedService("sightings") { await followSightings() },
-            NamedService("known peers") { try await keepPeers() },
+            NamedService("known peers") { await keepPeers() },
+            NamedService("known clocks") { try await keepClocks() },
             NamedService("http") { await server.run() },
         ]
         return services
@@ -191,7 +206,7 @@ extension NodeRuntime {
         while true {
             try await parts.loop.sleep(for: Limits.newPartialInterval)
             let isDue = SystemClock.monotonic() >= next
-            await store.refreshView(newOnly: !isDue)
+            await store.refreshView(isDue ? .due : .newPartials)
             if isDue { next = SystemClock.monotonic().advanced(by: Limits.viewInterval) }
         }
     }
@@ -227,21 +242,28 @@ extension NodeRuntime {
         return PeerBook()
     }
 
-    private func keepPeers() async throws {
-        while true {
-            try await parts.loop.sleep(for: Limits.peerBookInterval)
-            await saveMet()
+    /// Whom the node meets is written down at once: after a power cut the next process may have nothing else to go by.
+    private func keepPeers() async {
+        var written: [RememberedPeer] = []
+        for await _ in parts.replicator.changes() {
+            let met = await parts.replicator.remembered()
+            guard met != written else { continue }
+            written = met
+            await keeping { try await savePeers() }
         }
     }
 
-    /// Writes down whom the node has met, and how their clocks stand, where that has changed.
-    private func saveMet() async {
-        do {
-            try await savePeers()
-            try await saveClocks()
-        } catch {
-            // Both are made anew from whom the node meets.
-            log.warning("the known peers could not be written", ("reason", "\(error)"))
+    private func keepClocks() async throws {
+        while true {
+            try await parts.loop.sleep(for: Limits.clockNoteInterval)
+            await keeping { try await saveClocks() }
+        }
+    }
+
+    /// Neither note is worth more than a warning: both are made anew from whom the node meets.
+    private func keeping(_ save: () async throws -> Void) async {
+        do { try await save() } catch {
+            log.warning("what is known of the peers could not be written", ("reason", "\(error)"))
         }
     }
 

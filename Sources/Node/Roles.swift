@@ -1,10 +1,11 @@
 internal import Model
 internal import Replication
 
-/// What a role comes to: whom a node follows. Its other defaults are in the table of settings, and the services are the same.
+/// What a role comes to: whom a node follows. Its other defaults are in the table of settings, and the services are the
+/// same.
 extension Role {
-    /// A topside follows everybody. A vehicle follows whom a person named, takes back what it lost from topsides, and everybody where it is told
-    /// to pull.
+    /// A topside follows everybody. A vehicle follows whom a person named, takes back what it lost from topsides, and
+    /// everybody where it is told to pull.
     func followPolicy(pull: PullChoice) -> FollowPolicy {
         switch self {
         case .topside: .everyone

@@ -1,4 +1,7 @@
-/// Something that runs for as long as the node does. `run()` returning means finished, which ends the node; cancellation asks it to finish.
+package import Reactor
+
+/// Something that runs for as long as the node does. `run()` returning means finished, which ends the node;
+/// cancellation asks it to finish.
 package protocol Service: Sendable {
     var name: String { get }
     func run() async throws
@@ -17,6 +20,49 @@ package struct NamedService: Service {
     package func run() async throws { try await body() }
 }
 
+/// A service on a loop of its own that may be stuck in a library's call when it is told to finish: its end is waited
+/// for only so long.
+package struct PatientService: Service {
+    package let name: String
+    private let own: EventLoop
+    private let waiting: EventLoop
+    private let patience: Duration
+    private let body: @Sendable () async -> Void
+
+    /// `own` is the loop that may be stuck, `waiting` one that is not.
+    package init(
+        _ name: String, on own: EventLoop, waiting: EventLoop, patience: Duration,
+        _ body: @escaping @Sendable () async -> Void
+    ) {
+        self.name = name
+        self.own = own
+        self.waiting = waiting
+        self.patience = patience
+        self.body = body
+    }
+
+    package func run() async throws {
+        let (ended, end) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let (over, overNow) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        let running = own.spawn {
+            await body()
+            end.finish()
+            overNow.finish()
+        }
+        for await _ in ended {}
+        guard Task.isCancelled else { return }
+        running.cancel()
+        let (waiting, patience) = (waiting, patience)
+        let limit = waiting.spawn {
+            try await waiting.sleep(for: patience)
+            overNow.finish()
+        }
+        // In a task of its own: this one is cancelled and would wait for nothing.
+        _ = await waiting.spawn { for await _ in over {} }.result
+        limit.cancel()
+    }
+}
+
 /// Why a node ended by itself.
 package struct ServiceFailure: Error, CustomStringConvertible {
     package let service: String
@@ -27,8 +73,8 @@ package struct ServiceFailure: Error, CustomStringConvertible {
     }
 }
 
-/// Services that run together: started in the order of the list, stopped in the reverse, each only when those after it have finished.
-/// The first that ends by itself ends all.
+/// Services that run together: started in the order of the list, stopped in the reverse, each only when those after it
+/// have finished. The first that ends by itself ends all.
 package struct ServiceGroup: Sendable {
     private let services: [any Service]
 

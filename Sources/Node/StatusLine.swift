@@ -26,15 +26,16 @@ enum StatusLine {
         let who = node.name == node.role.rawValue ? node.name : "\(node.role.rawValue) \(node.name)"
         var parts: [String] = []
         if let recording = status.recording {
+            let growing = "\(words.count(recording.openChunkRows)) in the growing chunk"
             parts.append(
                 recording.isRecording
-                    ? "recorded \(words.counted(recording.rows, "row")), \(words.count(recording.openChunkRows)) in the growing chunk"
-                    : "records nothing")
+                    ? "recorded \(words.counted(recording.rows, "row")), \(growing)" : "records nothing")
         }
         parts.append("holds \(words.rowsInChunks(status.store.rows, status.store.dataChunks))")
         if status.peers.isEmpty { parts.append("no peer yet") }
         for peer in status.peers {
-            let items = [words.state(peer), words.behind(peer), words.safety(peer)].compactMap { $0 }
+            let items = [words.state(peer), words.behind(peer), status.recording == nil ? nil : words.safety(peer)]
+                .compactMap { $0 }
             parts.append("\(words.name(peer)): " + items.joined(separator: ", "))
         }
         for clock in status.clocks where clock.offsetNs != nil { parts.append(words.clock(clock, status.peers)) }

@@ -67,7 +67,8 @@ struct StatusOverview {
         guard let first = foremost(peers) else { return Cell(text: "looking for one", paint: style.doubtful) }
         let isLive = first.state == "live" || (first.state == "unfollowed" && first.unacknowledged != nil)
         let state = StatusWords(style: .plain).state(first)
-        let more = peers.count > 1 ? ", and \(peers.count - 1) more" : ""
+        let others = peers.count { $0.state == "live" } - (first.state == "live" ? 1 : 0)
+        let more = others > 0 ? ", and \(others) more" : ""
         let text = "\(words.name(first)), \(state)\(more)"
         return isLive ? Cell(text: text, paint: style.good) : Cell(text: text, paint: style.doubtful)
     }
@@ -101,7 +102,9 @@ struct StatusOverview {
     }
 
     private func clock(_ status: NodeStatusForm) -> Cell {
-        guard let clock = status.clocks.first(where: { $0.offsetNs != nil }) else { return Cell(text: "–") }
+        let measured = status.clocks.filter { $0.offsetNs != nil }
+        let peer = foremost(status.peers)?.id
+        guard let clock = measured.first(where: { $0.peer == peer }) ?? measured.first else { return Cell(text: "–") }
         guard let offset = clock.offsetNs?.value, let bound = clock.boundNs?.value else { return Cell(text: "–") }
         let name = status.peers.first { $0.id == clock.peer }.map(words.name) ?? clock.peer.short
         let text = TerminalQuantity.offset(.nanoseconds(offset))

@@ -1,7 +1,7 @@
 internal import Reactor
 
-/// A terminal on which one text takes the place of another without flicker: written over from the top left corner in one piece,
-/// each line cleared behind its end, and what is left of the one before below it.
+/// A terminal on which one text takes the place of another without flicker: written over from the top left corner in
+/// one piece, each line cleared behind its end, and what is left of the one before below it.
 struct TerminalScreen {
     private let stream: TerminalStream
 

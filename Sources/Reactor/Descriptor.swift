@@ -123,7 +123,8 @@ extension Descriptor {
         _ = try retrying("fsync") { Glibc.fsync(raw) }
     }
 
-    /// Starts writing the file's bytes to the disk without waiting for it. A hint: nothing is durable and no error is told before
+    /// Starts writing the file's bytes to the disk without waiting for it. A hint: nothing is durable and no error is
+    /// told before
     /// `synchronize`.
     package borrowing func startWriteback() { qn_start_writeback(raw) }
 

@@ -1,7 +1,8 @@
 package import Model
 
 extension EventLoop {
-    /// Waits on a timer of the loop; `Task.sleep` would start three threads of its own. Throws where the task is cancelled.
+    /// Waits on a timer of the loop; `Task.sleep` would start three threads of its own. Throws where the task is
+    /// cancelled.
     package func sleep(for duration: Duration) async throws(CancellationError) {
         let sleeper = Sleeper(loop: self)
         await withTaskCancellationHandler {
@@ -34,7 +35,8 @@ private actor Sleeper {
 
     func wait(for duration: Duration) async {
         await withCheckedContinuation { continuation in
-            // Looked at here and not before: a task that does not prefer the loop is enqueued once more on its way here.
+            // Looked at here and not before: a task that does not prefer the loop is enqueued once more on its way
+            // here.
             guard case .idle = state else { return continuation.resume() }
             let timer = LoopTimer(on: loop) { self.assumeIsolated { $0.wake() } }
             state = .waiting(timer, continuation)

@@ -3,8 +3,8 @@ internal import CLinux
 internal import Glibc
 internal import Synchronization
 
-/// One thread and one `event_base`; Swift jobs run between turns of the loop, on that thread. Actors of the network are pinned to it
-/// (`unownedExecutor`), and every task of theirs prefers it.
+/// One thread and one `event_base`; Swift jobs run between turns of the loop, on that thread. Actors of the network are
+/// pinned to it (`unownedExecutor`), and every task of theirs prefers it.
 package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
     private struct Queue {
         var jobs: [UnownedJob] = []
@@ -59,7 +59,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
         while drain() {}
     }
 
-    /// Jobs mostly queue further jobs: a few rounds before the next look at the sockets save a system call each. Whether there may be more.
+    /// Jobs mostly queue further jobs: a few rounds before the next look at the sockets save a system call each.
+    /// Whether there may be more.
     private func drainRounds() -> Bool {
         for _ in 0..<16 where !drain() { return false }
         return true
@@ -100,7 +101,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
     package func checkIsolated() { precondition(isOnLoop, "this runs on the event loop's thread only") }
     package func isIsolatingCurrentContext() -> Bool? { isOnLoop }
 
-    /// Ends the thread after the jobs that are queued and waits for it; call from any other thread. Events still registered are never called.
+    /// Ends the thread after the jobs that are queued and waits for it; call from any other thread. Events still
+    /// registered are never called.
     package func stop() {
         precondition(!isOnLoop, "the loop cannot wait for itself")
         stopping.store(true, ordering: .releasing)
@@ -120,7 +122,8 @@ package final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable
 }
 
 extension EventLoop {
-    /// Starts a task that runs on the loop; the one spelling of an unstructured task, for `main` and for C callbacks that open a new tree.
+    /// Starts a task that runs on the loop; the one spelling of an unstructured task, for `main` and for C callbacks
+    /// that open a new tree.
     @discardableResult
     package func spawn<Success: Sendable>(
         _ body: @escaping @Sendable () async throws -> Success

@@ -2,7 +2,8 @@
     internal import Glibc
     internal import Synchronization
 
-    /// Counts the system calls of the funnel in one task tree and, at a chosen one, fails it or kills the process. Tests only.
+    /// Counts the system calls of the funnel in one task tree and, at a chosen one, fails it or kills the process.
+    /// Tests only.
     package final class FaultPlan: Sendable {
         package enum Fault: Sendable {
             case kill

@@ -1,6 +1,7 @@
 internal import Glibc
 
-/// A value behind a pthread mutex. ThreadSanitizer understands this one; it reports false races in `Synchronization.Mutex`.
+/// A value behind a pthread mutex. ThreadSanitizer understands this one; it reports false races in
+/// `Synchronization.Mutex`.
 package final class Locked<Value>: @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private var value: Value

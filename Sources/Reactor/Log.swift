@@ -1,7 +1,8 @@
 internal import Glibc
 internal import Model
 
-/// Structured lines on standard error: `level source: message key=value …`. Under journald the level travels as `<n>` and the time is the journal's.
+/// Structured lines on standard error: `level source: message key=value …`. Under journald the level travels as `<n>`
+/// and the time is the journal's.
 package struct Log: Sendable {
     package enum Level: Int, Sendable, Comparable, CaseIterable {
         case debug, info, notice, warning, error
@@ -26,7 +27,8 @@ package struct Log: Sendable {
     package init(source: String, level: Level) {
         self.init(source: source, level: level, forJournal: getenv("JOURNAL_STREAM") != nil) { line in
             let bytes = Array(line.utf8.prefix(Limits.logLineBytes - 1)) + [UInt8(ascii: "\n")]
-            // One write a line, so that lines of several threads do not mix. A log that cannot be written is not worth dying for.
+            // One write a line, so that lines of several threads do not mix. A log that cannot be written is not worth
+            // dying for.
             _ = bytes.withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
         }
     }

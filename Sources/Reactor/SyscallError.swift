@@ -28,7 +28,8 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
     package var isReadOnly: Bool { code == EROFS }
 }
 
-/// The funnel of every system call that touches a disk: repeats what a signal broke off, and is where tests inject faults.
+/// The funnel of every system call that touches a disk: repeats what a signal broke off, and is where tests inject
+/// faults.
 func retrying<Result: FixedWidthInteger>(
     _ call: StaticString, _ body: () -> Result
 ) throws(SyscallError) -> Result {

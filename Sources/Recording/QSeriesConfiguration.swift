@@ -87,9 +87,9 @@ package struct QSeriesConfiguration: Hashable, Sendable {
 extension QSeriesConfiguration {
     /// Reads the line that `^` prints:
     /// `<averaging>,<baud>,<CalFactor>,<Description>,E,<Version>,G,H,<Serial>,<Immersion>,<Dark>,<SupplyV>,`
-    /// `<Mode>,<TAG>,<Preamble>,<TempOutput>,<adcRate>,S,<temp_C>,<Units>,V,<CalibrationMode>…`. A description or a preamble may hold commas,
-    /// so the letters between are what is held on to. Nil where it is another line. What comes behind the serial's
-    /// neighbours may be missing.
+    /// `<Mode>,<TAG>,<Preamble>,<TempOutput>,<adcRate>,S,<temp_C>,<Units>,V,<CalibrationMode>…`. A description or a
+    /// preamble may hold commas, so the letters between are what is held on to. Nil where it is another line. What
+    /// comes behind the serial's neighbours may be missing.
     package init?(dump line: String) {
         let fields = line.trimmingSpaces.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
         guard fields.count >= 11, let serialMark = Self.mark(["G", "H"], in: fields, from: 4),

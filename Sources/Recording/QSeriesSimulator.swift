@@ -27,13 +27,15 @@ package actor QSeriesSimulator {
     package private(set) var wire = QSeriesWireLog()
     /// How often each fault has come.
     package private(set) var faultCounts: [QSeriesFaults.Kind: Int] = [:]
-    private var faultsAreOn = true
+    private var faults: QSeriesFaults
+    private var ordered: [QSeriesFaults.Kind] = []
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     package init(_ options: Options, on loop: EventLoop) {
         self.loop = loop
         self.options = options
+        faults = options.faults
         startedAt = SystemClock.monotonic()
         var setup = options.device
         setup.refusesAveraging = setup.refusesAveraging || options.faults.kinds.contains(.badAveraging)
@@ -112,13 +114,18 @@ package actor QSeriesSimulator {
         switch output {
         case .text(let bytes): send(bytes, kind: .text, at: now)
         case .sample(let line):
-            let passing = faultsAreOn ? options.faults.passing : []
-            guard let fault = passing.randomElement(using: &random),
-                Double.random(in: 0..<1, using: &random) < options.faults.probability
-            else { return send(line, kind: .sample, at: now) }
+            guard let fault = nextFault() else { return send(line, kind: .sample, at: now) }
             faultCounts[fault, default: 0] += 1
             fail(fault, line, at: now)
         }
+    }
+
+    private func nextFault() -> QSeriesFaults.Kind? {
+        if !ordered.isEmpty { return ordered.removeFirst() }
+        guard let fault = faults.passing.randomElement(using: &random),
+            Double.random(in: 0..<1, using: &random) < faults.probability
+        else { return nil }
+        return fault
     }
 
     private func fail(_ fault: QSeriesFaults.Kind, _ line: [UInt8], at now: MonotonicTime) {
@@ -128,7 +135,7 @@ package actor QSeriesSimulator {
             device.reboot(at: deviceTime(now))
         case .hang: device.hang()
         case .silence: device.fallSilent()
-        case .unplug: unplug(for: options.faults.unplugged / options.speed)
+        case .unplug: unplug(for: faults.unplugged / options.speed)
         default:
             let damaged = QSeriesFaults.damage(line, by: fault, using: &random)
             send(damaged.bytes, kind: .damaged, at: now)
@@ -176,7 +183,10 @@ package actor QSeriesSimulator {
     }
 
     /// No more faults come at random.
-    package func stopFaults() { faultsAreOn = false }
+    package func stopFaults() { faults = .none }
+
+    /// The next sample meets with this fault, one of those that come at random otherwise.
+    package func strike(_ fault: QSeriesFaults.Kind) { ordered.append(fault) }
 
     package func setup() -> QSeriesDevice.Setup { device.setup }
 }

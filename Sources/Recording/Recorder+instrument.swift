@@ -52,6 +52,11 @@ extension Recorder {
 
     func append(_ line: ReceivedLine) {
         guard let running = current else { return }
+        if line.isRow, let gap = running.restart {
+            // A sensor that was silent or unplugged when the process came back is part of the gap: it ends with a row.
+            current?.restart = nil
+            note(.gap(Gap(reason: gap.reason, from: gap.from, to: ClockPair(line.at))), in: running.id)
+        }
         let fits = queue.append(
             line, row: line.isRow ? running.nextRow : nil, sensorID: identity?.sensorID ?? "unknown",
             session: running.id, writer: running.writer)

@@ -210,7 +210,8 @@ extension Recorder {
             openChunks: Dictionary(session.openChunks.map { ($0.stream, $0) }, uniquingKeysWith: { $1 }))
         _ = steps.look(clock())
         log.notice("recording goes on", ("session", session.id), ("mission", session.opening.mission))
-        note(.gap(gap), in: session.id)
+        current?.restart = gap
+        note(.gap(Gap(reason: gap.reason, from: gap.from, to: nil)), in: session.id)
     }
 
     /// Where this fails, the first row tries again.

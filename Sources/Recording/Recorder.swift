@@ -19,6 +19,8 @@ package actor Recorder {
         var bytes: Int64 = 0
         var sealedChunks: Int64 = 0
         var openChunks: [StreamName: OpenChunkState] = [:]
+        /// The gap that an earlier process left, until a row ends it.
+        var restart: Gap?
     }
 
     struct PendingEnd {

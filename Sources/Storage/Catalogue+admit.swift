@@ -16,8 +16,8 @@ struct Candidate: Sendable {
 }
 
 extension Catalogue {
-    /// Seals and admits, the same for what was recorded here and what was pulled: `Docs/Storage.md`, "Seal and admit". A failure concerns its
-    /// candidate alone; what failed may be admitted again.
+    /// Seals and admits, the same for what was recorded here and what was pulled: `Docs/Storage.md`, "Seal and admit".
+    /// A failure concerns its candidate alone; what failed may be admitted again.
     func admit(_ candidates: [Candidate]) async -> [Result<HeldChunk, StoreError>] {
         var failures: [Int: StoreError] = [:]
         // 1. The chunk's file is synced.

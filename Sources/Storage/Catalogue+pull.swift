@@ -113,7 +113,8 @@ extension Catalogue {
 
     // MARK: Pulling in pieces
 
-    /// Opens the chunk's file and reads what an earlier attempt left; the digest decides in the end whether that was good.
+    /// Opens the chunk's file and reads what an earlier attempt left; the digest decides in the end whether that was
+    /// good.
     func beginPull(_ chunk: WantedChunk) throws(StoreError) -> Int64 {
         if let pull = pulls[chunk.fact.sha256] { return pull.length }
         return try lifting { () throws(SyscallError) in

@@ -134,10 +134,9 @@ extension Catalogue {
         return opening
     }
 
-    /// Copies open chunks up to their last commit and writes the manifests that are behind.
-    func refreshView(
-        _ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], _ extent: FolderView.Refresh
-    ) {
+    /// Copies open chunks up to their last commit and writes the manifests that are behind: all of them where that is
+    /// wanted, else as often as takes a hundredth of this lane, since a manifest lists all chunks of its session.
+    func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], _ extent: ViewRefresh) {
         guard view.mode != .off else { return }
         do {
             for chunk in open {
@@ -149,7 +148,11 @@ extension Catalogue {
             }
             partials = Set(open.map(\.slot))
             let start = SystemClock.monotonic()
-            guard extent == .everything || extent == .due && start >= manifestsDue else { return }
+            switch extent {
+            case .newPartials: return
+            case .due: guard start >= manifestsDue else { return }
+            case .all: break
+            }
             defer {
                 let end = SystemClock.monotonic()
                 manifestsDue = end.advanced(by: start.duration(to: end) * 100 - Limits.viewInterval)

@@ -5,10 +5,12 @@ extension Catalogue {
     /// Holdings and the head for which they are true.
     var statement: (holdings: Holdings, head: Int64) { (holdings, head) }
 
-    /// Finishes seals that a crash broke off: wherever the bytes are, their digest is checked, and exactly the fact of the seal record enters
-    /// the log, unless its name is there.
+    /// Finishes seals that a crash broke off: wherever the bytes are, their digest is checked, and exactly the fact of
+    /// the seal record enters the log, unless its name is there. In groups, as they were begun: a start does not wait
+    /// for one sync after another.
     func finish(_ seals: [FactName: WALRecord.Seal]) async throws(StoreError) {
         var slots: [ChunkSlot] = []
+        var group: [Candidate] = []
         for (name, seal) in seals.sorted(by: { $0.key < $1.key }) {
             if case .open(let slot) = seal.source { slots.append(slot) }
             guard !holdings.contains(name) else { continue }
@@ -18,10 +20,19 @@ extension Catalogue {
                 log.error("a chunk that was being sealed is gone or damaged", ("chunk", seal.id))
                 continue
             }
-            for result in await admit([candidate]) { _ = try result.get() }
-            log.notice("a seal that was broken off is finished", ("chunk", seal.id))
+            group.append(candidate)
+            if group.count == Limits.admitGroupChunks { try await finish(&group) }
         }
+        try await finish(&group)
         try await journal.sealed(Array(seals.keys), slots: slots)
+    }
+
+    private func finish(_ group: inout [Candidate]) async throws(StoreError) {
+        guard !group.isEmpty else { return }
+        let candidates = group
+        group = []
+        for result in await admit(candidates) { _ = try result.get() }
+        log.notice("seals that were broken off are finished", ("chunks", candidates.count))
     }
 
     /// The chunk's file, under its old name or its new one, if its bytes are those of the digest.

@@ -1,7 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// The admit lane's owner: the log of facts, its index, the folder for people; and the one path by which a chunk enters the store.
+/// The admit lane's owner: the log of facts, its index, the folder for people; and the one path by which a chunk enters
+/// the store.
 actor Catalogue {
     let lane: DiskLane
     let directory: DataDirectory
@@ -25,10 +26,10 @@ actor Catalogue {
     var openings: [SessionID: SessionOpening] = [:]
     /// Sessions whose manifest is behind.
     var stale: Set<SessionID> = []
-    /// Before this no manifest is written but those of what ends.
-    var manifestsDue = MonotonicTime(nanoseconds: 0)
     /// Open chunks that have a partial copy in the folder for people.
     var partials: Set<ChunkSlot> = []
+    /// Before this no manifest is written but those of what ends.
+    var manifestsDue = MonotonicTime(nanoseconds: 0)
     private(set) var quarantined: Int64
     private let bell: Bell
 

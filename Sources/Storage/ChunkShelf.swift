@@ -1,8 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// What needs neither the log nor the index, on the lane for reading: held chunks are opened there, and arriving ones digested, while
-/// the admit lane waits for the disk.
+/// What needs neither the log nor the index, on the lane for reading: held chunks are opened there, and arriving ones
+/// digested, while the admit lane waits for the disk.
 actor ChunkShelf {
     private let lane: DiskLane
     private let directory: DataDirectory

@@ -13,7 +13,8 @@ struct LogPosition: Hashable {
     var end: Int64 { offset + Self.prefixBytes + length + 1 }
 }
 
-/// The facts on disk, append-only: the truth of the catalogue. A line is 8 hex digits of CRC-32C, a space, the fact's bytes, a newline.
+/// The facts on disk, append-only: the truth of the catalogue. A line is 8 hex digits of CRC-32C, a space, the fact's
+/// bytes, a newline.
 struct FactLog: ~Copyable {
     private let directory: DataDirectory
     private var segment: Int64
@@ -51,8 +52,8 @@ struct FactLog: ~Copyable {
         try directory.log.names().compactMap { $0.hasSuffix(".jsonl") ? Int64($0.dropLast(6)) : nil }.sorted()
     }
 
-    /// Appends the facts and makes them durable with one sync. After a failure the log goes on in a new segment with the same facts:
-    /// what the old one holds of them is read first and counts, the repetition is ignored.
+    /// Appends the facts and makes them durable with one sync. After a failure the log goes on in a new segment with
+    /// the same facts: what the old one holds of them is read first and counts, the repetition is ignored.
     mutating func append(_ facts: [[UInt8]]) throws(SyscallError) -> [LogPosition] {
         guard !facts.isEmpty else { return [] }
         if length >= Limits.logSegmentBytes { try beginSegment() }

@@ -1,19 +1,11 @@
 internal import Model
 internal import Reactor
 
-/// `sessions/<mission>/<session>/`: the chunks under names for people. Derived; what goes wrong here harms nothing and is only logged.
+/// `sessions/<mission>/<session>/`: the chunks under names for people. Derived; what goes wrong here harms nothing and
+/// is only logged.
 struct FolderView {
     let directory: DataDirectory
     let mode: ViewMode
-    /// How much of it is brought up to date.
-    enum Refresh {
-        /// Copies of open chunks that have none yet.
-        case newPartials
-        /// And the others; manifests as often as takes a hundredth of the lane, since each lists all chunks of its session.
-        case due
-        case everything
-    }
-
     /// Whether the file system may have reflinks: asked once, since each attempt makes and removes a file.
     private let mayReflink = Locked(true)
 
@@ -22,7 +14,8 @@ struct FolderView {
         self.mode = mode
     }
 
-    /// Mission and other names from outside as one path component: all but letters, digits, `-`, `_`, `.` and space are escaped as `%XX`.
+    /// Mission and other names from outside as one path component: all but letters, digits, `-`, `_`, `.` and space are
+    /// escaped as `%XX`.
     static func component(_ name: String) -> String {
         var text = ""
         for (position, byte) in name.utf8.enumerated() {

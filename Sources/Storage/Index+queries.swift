@@ -64,11 +64,18 @@ extension Index {
         let endSeq: Int64?
     }
 
+    /// The end that counts, alike on every node and whichever came first: the author's own word before that of a peer
+    /// that closed the session, then the one that tells of more.
+    private static let end = """
+        SELECT e.seq FROM ends e JOIN sessions o ON o.id = e.session WHERE e.session = s.id
+        ORDER BY e.author = o.author DESC, e.chunks DESC, e.rows DESC, e.at, e.incarnation, e.n LIMIT 1
+        """
+
     func sessions(_ id: SessionID? = nil) throws(SQLite.Failure) -> [SessionRow] {
-        let filter = id == nil ? "" : "WHERE id = ?"
+        let filter = id == nil ? "" : "WHERE s.id = ?"
         var rows: [SessionRow] = []
         try sqlite.query(
-            "SELECT id, author, seq, mission, ended FROM sessions \(filter) ORDER BY started, id",
+            "SELECT s.id, s.author, s.seq, s.mission, (\(Self.end)) FROM sessions s \(filter) ORDER BY s.started, s.id",
             id.map { [.blob($0.bytes)] } ?? []
         ) { row in
             if let id = SessionID(bytes: row.blob(0)), let author = self.node(row.integer(1)) {
@@ -85,8 +92,10 @@ extension Index {
     /// Sessions of this author without an end.
     func unended(of author: NodeID) throws(SQLite.Failure) -> [SessionID] {
         var found: [SessionID] = []
-        try sqlite.query("SELECT id FROM sessions WHERE ended IS NULL AND author = ?", [.integer(try row(of: author))])
-        {
+        try sqlite.query(
+            "SELECT id FROM sessions WHERE author = ? AND NOT EXISTS (SELECT 1 FROM ends WHERE session = sessions.id)",
+            [.integer(try row(of: author))]
+        ) {
             if let id = SessionID(bytes: $0.blob(0)) { found.append(id) }
             return true
         }

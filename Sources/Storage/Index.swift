@@ -1,11 +1,11 @@
 internal import Model
 internal import Reactor
 
-/// The index of the log in SQLite: derived, deletable, made again from the log. It also remembers what was heard of but is not held.
-/// Used by the catalogue alone. Tables: `Docs/Storage.md`, "The index".
+/// The index of the log in SQLite: derived, deletable, made again from the log. It also remembers what was heard of but
+/// is not held. Used by the catalogue alone. Tables: `Docs/Storage.md`, "The index".
 final class Index {
     static let fileName = "index.sqlite"
-    private static let version: Int64 = 1
+    private static let version: Int64 = 2
     private static let schema = """
         CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE nodes (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);
@@ -18,7 +18,11 @@ final class Index {
             PRIMARY KEY (author, incarnation)) WITHOUT ROWID;
         CREATE TABLE sessions (
             id BLOB PRIMARY KEY, author INTEGER NOT NULL, seq INTEGER NOT NULL, mission TEXT NOT NULL,
-            started INTEGER NOT NULL, ended INTEGER) WITHOUT ROWID;
+            started INTEGER NOT NULL) WITHOUT ROWID;
+        CREATE TABLE ends (
+            session BLOB NOT NULL, seq INTEGER NOT NULL, author INTEGER NOT NULL, chunks INTEGER NOT NULL,
+            rows INTEGER NOT NULL, at INTEGER NOT NULL, incarnation INTEGER NOT NULL, n INTEGER NOT NULL,
+            PRIMARY KEY (session, seq)) WITHOUT ROWID;
         CREATE TABLE chunks (
             seq INTEGER PRIMARY KEY, session BLOB NOT NULL, stream TEXT NOT NULL, idx INTEGER NOT NULL,
             sha256 BLOB NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL, own INTEGER NOT NULL,
@@ -184,7 +188,8 @@ final class Index {
         let name: [SQLite.Value] = [.integer(author), .integer(fact.name.incarnation.row), .integer(fact.name.n)]
         try sqlite.run(
             """
-            INSERT INTO facts (author, incarnation, n, seq, kind, segment, start, length) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+            INSERT INTO facts (author, incarnation, n, seq, kind, segment, start, length)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?)
             """,
             name + [
                 .integer(entry.seq), .text(fact.body.kind), .integer(entry.position.segment),
@@ -201,12 +206,27 @@ final class Index {
         case (.chunk(let chunk), let id?):
             try insert(chunk, of: id, author: author, seq: entry.seq)
             try sqlite.run("DELETE FROM heard WHERE author = ? AND incarnation = ? AND n = ?", name)
-        case (.end, let id?):
-            // The author's own word outranks that of a peer that closed the session.
+        case (.end(let end), let id?):
+            let totals = end.streams.values
             try sqlite.run(
-                "UPDATE sessions SET ended = ? WHERE id = ? AND (ended IS NULL OR author = ?)",
-                [.integer(entry.seq), .blob(id.bytes), .integer(author)])
+                """
+                INSERT INTO ends (session, seq, author, chunks, rows, at, incarnation, n)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                """,
+                [
+                    .blob(id.bytes), .integer(entry.seq), .integer(author),
+                    .integer(Self.sum(totals.map(\.chunks))), .integer(Self.sum(totals.map(\.rows))),
+                    .integer(fact.at.realtime), .integer(fact.name.incarnation.row), .integer(fact.name.n),
+                ])
         default: break
+        }
+    }
+
+    /// Of a peer's numbers, which may be anything.
+    private static func sum(_ numbers: [Int64]) -> Int64 {
+        numbers.reduce(0) { sum, number in
+            let (total, overflow) = sum.addingReportingOverflow(max(0, number))
+            return overflow ? .max : total
         }
     }
 

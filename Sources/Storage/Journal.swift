@@ -1,8 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// The commit lane's owner: the write-ahead log, the open chunks and the sessions of this node. It never touches the index and never
-/// hashes for another.
+/// The commit lane's owner: the write-ahead log, the open chunks and the sessions of this node. It never touches the
+/// index and never hashes for another.
 actor Journal {
     private struct Key: Hashable {
         let session: SessionID
@@ -284,8 +284,8 @@ actor Journal {
         }
     }
 
-    /// After a failed sync the kernel may call pages clean that never reached the disk: the committed bytes are written to another
-    /// file, checked against their checksum, and the old one is set aside.
+    /// After a failed sync the kernel may call pages clean that never reached the disk: the committed bytes are written
+    /// to another file, checked against their checksum, and the old one is set aside.
     private func healSuspect(_ chunk: OpenChunk) throws(SyscallError) {
         guard chunk.isSuspect else { return }
         let folder = try directory.openFolder(author: node, session: chunk.slot.session)

@@ -7,7 +7,8 @@ final class SharedFile: Sendable {
     init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 }
 
-/// A chunk being written. `length` is what is durable by the write-ahead log; the file may lag behind it until it is flushed.
+/// A chunk being written. `length` is what is durable by the write-ahead log; the file may lag behind it until it is
+/// flushed.
 final class OpenChunk {
     let slot: ChunkSlot
     let firstRow: Int64

@@ -11,8 +11,8 @@ struct OpenedCatalogue: ~Copyable {
     private var index: Index?
     private var log: FactLog?
 
-    /// Opens the log, believes the index as far as the log confirms it, and replays the rest; an index that names a line the log does
-    /// not have is made again.
+    /// Opens the log, believes the index as far as the log confirms it, and replays the rest; an index that names a
+    /// line the log does not have is made again.
     static func open(_ directory: DataDirectory) throws(StoreError) -> OpenedCatalogue {
         var opened = OpenedCatalogue()
         do throws(SyscallError) {

@@ -1,8 +1,8 @@
 package import Model
 package import Reactor
 
-/// A node's data directory: the only writer of it, and the one path of bytes to disk. Its work is done by actors on the disk lanes; this
-/// is their front. Formats: `Docs/Storage.md`.
+/// A node's data directory: the only writer of it, and the one path of bytes to disk. Its work is done by actors on the
+/// disk lanes; this is their front. Formats: `Docs/Storage.md`.
 package final class Store: Sendable {
     /// The threads that may block: commits; admitting, the log and the index; reading and scrubbing.
     package struct Lanes: Sendable {
@@ -59,6 +59,11 @@ package final class Store: Sendable {
         do { try makeDirectories(path) } catch { throw DataDirectory.explain(error, path: path) }
     }
 
+    /// What a failed call within the data directory means to a person.
+    package static func explain(_ error: SyscallError, path: String) -> StoreError {
+        DataDirectory.explain(error, path: path)
+    }
+
     /// Locks the directory, recovers what an earlier process left, and opens it for work.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
@@ -98,8 +103,8 @@ package final class Store: Sendable {
         try await endAbandoned()
     }
 
-    /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a log that came back from
-    /// a peer. Nothing will be added to them.
+    /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a
+    /// log that came back from a peer. Nothing will be added to them.
     private func endAbandoned() async throws(StoreError) {
         let known = Set(await journal.openSessions().map(\.id))
         for summary in try await catalogue.unended(of: node) where !known.contains(summary.id) {
@@ -108,12 +113,13 @@ package final class Store: Sendable {
         }
     }
 
-    /// Seals what is open, flushes the view, and ends all bells. The lock goes with the last reference. `endsRecording`: the node that records
-    /// is told to end, which is noted in every open session; a verb that only looked leaves them as they are.
+    /// Seals what is open, flushes the view, and ends all bells. The lock goes with the last reference.
+    /// `endsRecording`: the node that records is told to end, which is noted in every open session; a verb that only
+    /// looked leaves them as they are.
     package func close(endsRecording: Bool = true) async throws(StoreError) {
         for session in await journal.openSessions() { _ = try await seal(session.id) }
         if endsRecording { try await journal.noteOrderlyStop() }
-        await refreshView(.everything)
+        await refreshView(.all)
         await catalogue.close()
         bell.finish()
     }
@@ -195,7 +201,7 @@ package final class Store: Sendable {
             reason: reason, streams: Dictionary(uniqueKeysWithValues: totals.map { ($0.description, $1) }))
         try await record(.end(end), in: session)
         try await journal.forget(session)
-        await refreshView(.everything)
+        await refreshView(.all)
         return end
     }
 
@@ -256,11 +262,8 @@ package final class Store: Sendable {
         return (name.folder.map { $0 + "/" } ?? "") + name.file
     }
 
-    /// Brings partial copies and manifests of the folder for people up to date; with `newOnly`, only copies open chunks
-    /// that have no partial copy yet.
-    package func refreshView(newOnly: Bool = false) async { await refreshView(newOnly ? .newPartials : .due) }
-
-    private func refreshView(_ extent: FolderView.Refresh) async {
+    /// Brings partial copies and manifests of the folder for people up to date.
+    package func refreshView(_ extent: ViewRefresh = .due) async {
         await catalogue.refreshView(await journal.openChunks(), extent)
     }
 
@@ -271,7 +274,8 @@ package final class Store: Sendable {
 
     // MARK: Replication
 
-    /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are refused.
+    /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are
+    /// refused.
     package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport {
         try await catalogue.receive(facts)
     }
@@ -279,7 +283,8 @@ package final class Store: Sendable {
     /// All that was heard of, chunk facts without bytes: what need not be asked for again.
     package func heard() async -> Holdings { await catalogue.heard }
 
-    /// Chunks to be pulled, the newest first: heard of, not held, not removed on purpose, `mission` only where one is named.
+    /// Chunks to be pulled, the newest first: heard of, not held, not removed on purpose, `mission` only where one is
+    /// named.
     package func wanted(
         mission: String?, limit: Int, excluding: Set<ChunkID>
     ) async throws(StoreError) -> [WantedChunk] {
@@ -302,7 +307,8 @@ package final class Store: Sendable {
     /// Leaves what was pulled for a later attempt.
     package func suspendPull(_ chunk: WantedChunk) async { await catalogue.suspendPull(chunk) }
 
-    /// Verifies and seals whole small chunks that arrived in memory, with one sync of each directory; a failure concerns its chunk alone.
+    /// Verifies and seals whole small chunks that arrived in memory, with one sync of each directory; a failure
+    /// concerns its chunk alone.
     package func admit(
         _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]
     ) async -> [Result<HeldChunk, StoreError>] {

@@ -1,8 +1,8 @@
 internal import Model
 package import Reactor
 
-/// Reads a whole data directory and compares everything in it with everything else. Changes nothing and needs no lock, so it may run
-/// beside a node.
+/// Reads a whole data directory and compares everything in it with everything else. Changes nothing and needs no lock,
+/// so it may run beside a node.
 package actor StoreAudit {
     package struct Finding: Hashable, Sendable {
         package enum Kind: String, Sendable, CaseIterable {

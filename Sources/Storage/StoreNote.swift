@@ -1,8 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// A small file of the data directory that other parts of a node keep there: what it says is theirs, how it is written is the store's. Losing one
-/// costs a node nothing but time.
+/// A small file of the data directory that other parts of a node keep there: what it says is theirs, how it is written
+/// is the store's. Losing one costs a node nothing but time.
 package enum StoreNote: String, Sendable, CaseIterable {
     /// Nodes that were met, with their last good address.
     case peers = "peers.json"

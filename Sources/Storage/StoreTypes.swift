@@ -120,3 +120,12 @@ package struct StoreSummary: Hashable, Sendable {
 package enum ViewMode: String, Sendable, CaseIterable {
     case link, copy, off
 }
+
+/// How much of the folder for people is brought up to date.
+package enum ViewRefresh: Hashable, Sendable {
+    /// Open chunks that have no partial copy yet.
+    case newPartials
+    /// Partial copies, and manifests as often as is worth it.
+    case due
+    case all
+}

@@ -1,6 +1,7 @@
 import Reactor
 
-/// The least that makes a file durable under its name: write, fdatasync, rename, fsync of the directory. What a seal stands beside.
+/// The least that makes a file durable under its name: write, fdatasync, rename, fsync of the directory. What a seal
+/// stands beside.
 struct BarePublish: ~Copyable {
     private let folder: Directory
     private var number = 0

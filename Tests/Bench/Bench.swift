@@ -1,8 +1,8 @@
 import Glibc
 import Reactor
 
-/// Prints figures of a node beside what the same machine does without one, in the same run. Never a test: it says how much, not
-/// whether.
+/// Prints figures of a node beside what the same machine does without one, in the same run. Never a test: it says how
+/// much, not whether.
 @main
 enum Bench {
     private static let all: [(name: String, run: @Sendable (Place) async throws -> Void)] = [

@@ -2,8 +2,8 @@ import Glibc
 import Model
 import Reactor
 
-/// A whole store from a vehicle to an empty topside, by real processes, beside `rsync --fsync` of the same files and what the machine
-/// could do at best.
+/// A whole store from a vehicle to an empty topside, by real processes, beside `rsync --fsync` of the same files and
+/// what the machine could do at best.
 struct BulkBench {
     let place: Place
     func run() async throws {

@@ -88,7 +88,8 @@ final class NodeProcess {
         return Memory(resident: resident * 1024, anonymous: anonymous * 1024, proportional: share * 1024)
     }
 
-    /// Seconds of a processor that all its threads took so far: to the nanosecond where the kernel keeps that, else in ticks.
+    /// Seconds of a processor that all its threads took so far: to the nanosecond where the kernel keeps that, else in
+    /// ticks.
     func processorSeconds() throws -> Double {
         var nanoseconds: Int64 = 0
         for thread in try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/task") {

@@ -3,7 +3,8 @@ import Node
 import Reactor
 import Storage
 
-/// From a fact in the vehicle's log to the chunk durable at the topside, over a real connection, one chunk at a time on a quiet link.
+/// From a fact in the vehicle's log to the chunk durable at the topside, over a real connection, one chunk at a time on
+/// a quiet link.
 struct SealBench {
     let place: Place
     private let chunks = 1000

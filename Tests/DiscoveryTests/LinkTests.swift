@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Real multicast DNS between processes in network namespaces of the test's own.
-@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.needs)"))
+@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.excuse)"))
 struct LinkTests {
     @Test("two embedded responders on the loopback find each other")
     func loopback() async throws {

@@ -58,7 +58,8 @@ import Testing
         }
         #expect(throws: (any Error).self) {
             _ = try decode(
-                #""kind":"chunk","stream":"../x","sha256":"\#(Self.author)",\#(times),"index":0,"bytes":1,"rows":0,"first_row":0"#
+                #""kind":"chunk","stream":"../x","sha256":"\#(Self.author)",\#(times),"#
+                    + #""index":0,"bytes":1,"rows":0,"first_row":0"#
             )
         }
     }

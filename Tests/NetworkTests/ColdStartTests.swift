@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Two real nodes that never met, on every kind of link that a tether may be.
-@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.needs)"))
+@Suite(.serialized, .enabled(if: Lab.obstacle == nil, "\(Lab.excuse)"))
 struct ColdStartTests {
     @Test("two hosts, each its own embedded mDNS: the first chunk arrives")
     func embedded() async throws {
@@ -19,6 +19,10 @@ struct ColdStartTests {
                 status.recording?.sealedChunks ?? 0 > 0 && status.peers.contains { $0.unacknowledged == 0 }
             }
             try await mirror.converged()
+            for node in [mirror.vehicle, mirror.topside] {
+                let peers = try await node.get(NodeStatusForm.self, "/v1/status").peers
+                #expect(peers.count == 1 && peers.allSatisfy { $0.errors["refused_fact"] == nil }, "\(peers)")
+            }
         }
     }
 
@@ -52,12 +56,17 @@ struct ColdStartTests {
         }
     }
 
-    @Test("a link with IPv6 link-local addresses alone")
-    func linkLocal() async throws {
+    @Test("a link with IPv6 link-local addresses alone", arguments: ["embedded", "daemon"])
+    func linkLocal(_ responder: String) async throws {
         try await Lab.run { lab in
-            for side in ["a", "b"] { try await lab.ip(side, "-4 addr flush dev tether") }
+            for side in ["a", "b"] {
+                try await lab.ip(side, "-4 addr flush dev tether")
+                guard responder == "daemon" else { continue }
+                _ = try await lab.bus(side)
+                _ = try await lab.daemon(side)
+            }
             let mirror = Mirror(vehicle: try await .vehicle(lab), topside: try await .topside(lab))
-            try await mirror.firstChunk("embedded, IPv6 link-local alone")
+            try await mirror.firstChunk("\(responder), IPv6 link-local alone")
             let endpoint = try await mirror.topside.status("live") { $0.live("vehicle") != nil }.live("vehicle")?
                 .endpoint
             #expect(endpoint?.host.hasPrefix("fe80::") == true && endpoint?.host.hasSuffix("%tether") == true)
@@ -77,7 +86,7 @@ struct ColdStartTests {
 
     @Test("--peer reaches a node where multicast is blocked, and nothing else does")
     func blocked() async throws {
-        try await Lab.run(.deafSwitch) { lab in
+        try await Lab.run(.deafBridge) { lab in
             let vehicle = try await LabNode.vehicle(lab)
             let deaf = try await LabNode.topside(lab, name: "deaf", options: ["--listen", "[::]:9151"])
             let told = try await LabNode.topside(lab, name: "told", options: ["--peer", "10.77.0.1"])

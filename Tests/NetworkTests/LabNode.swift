@@ -81,29 +81,27 @@ struct LabNode: Sendable {
         }
     }
 
-    /// Waits until the node's log holds so many facts of a kind, and gives the last of them.
+    /// Waits for a fact in the node's log, whenever it was written, and gives all facts up to it.
     @discardableResult
     func facts(
-        _ kind: String, count: Int = 1, where condition: @escaping @Sendable (Fact) -> Bool = { _ in true }
-    ) async throws -> Fact {
-        try await within("\(count) facts: \(kind)") {
+        until kind: String, where condition: @escaping @Sendable (Fact) -> Bool = { _ in true }
+    ) async throws -> [Fact] {
+        try await within("a fact: \(kind)") {
             let connection = try await connect()
             let response = try await connection.send(
                 HTTPClientRequest(.get, "/v1/events?after=0", bodyTime: Self.patience))
             var parser = ServerSentEventParser()
-            var found = 0
+            var facts: [Fact] = []
             while let bytes = try await response.body.next() {
-                for event in try parser.consume(bytes) where event.name == kind {
-                    guard let recorded = RecordedFact(parsing: Array(event.data.utf8)), condition(recorded.fact) else {
-                        continue
-                    }
-                    found += 1
-                    guard found == count else { continue }
+                for event in try parser.consume(bytes) {
+                    guard let fact = RecordedFact(parsing: Array(event.data.utf8))?.fact else { continue }
+                    facts.append(fact)
+                    guard event.name == kind, condition(fact) else { continue }
                     await connection.close()
-                    return recorded.fact
+                    return facts
                 }
             }
-            throw ChildError(description: "\(name) ended its events before \(count) facts: \(kind)")
+            throw ChildError(description: "\(name) ended its events before a fact: \(kind)")
         }
     }
 

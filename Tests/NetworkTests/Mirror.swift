@@ -18,7 +18,7 @@ struct Mirror: Sendable {
     func firstChunk(_ what: String) async throws {
         try await topside.status("met") { $0.live(vehicle.name) != nil }
         let met = startedAt.duration(to: SystemClock.monotonic())
-        try await topside.facts("chunk")
+        try await topside.facts(until: "chunk")
         let pulled = startedAt.duration(to: SystemClock.monotonic())
         print("network: \(what): met after \(met.rounded), first chunk pulled after \(pulled.rounded)")
     }
@@ -26,7 +26,7 @@ struct Mirror: Sendable {
     /// Waits for a chunk at the topside that was sealed later than everything that the vehicle's log holds now.
     func laterChunk() async throws -> MonotonicTime {
         let newest = SystemClock.reading().realtime
-        try await topside.facts("chunk") { $0.at.realtime > newest }
+        try await topside.facts(until: "chunk") { $0.at.realtime > newest }
         return SystemClock.monotonic()
     }
 

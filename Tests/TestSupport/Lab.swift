@@ -7,15 +7,18 @@ package import Reactor
 package actor Lab {
     /// What is between the two hosts.
     package enum Wiring: Sendable {
-        /// One cable.
+        /// One cable: both ends see it unplugged.
         case cable
+        /// A switch: neither host sees the other unplugged.
+        case bridge
         /// A switch that passes broadcasts and what is addressed to one host, and drops every multicast packet.
-        case deafSwitch
+        case deafBridge
     }
 
     package nonisolated let loop = EventLoop(name: "lab")
     package nonisolated let folder: String
     private let prefix: String
+    private let wiring: Wiring
     private var janitor: Child?
     private var children: [Child] = []
 
@@ -34,7 +37,7 @@ package actor Lab {
     }()
 
     /// For those who read why a suite was skipped.
-    package static var needs: String { "skipped: \(obstacle ?? "nothing is missing")" }
+    package static var excuse: String { obstacle ?? "nothing is missing" }
 
     private static func find(_ tool: String) -> String? {
         ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].map { $0 + tool }.first { access($0, X_OK) == 0 }
@@ -53,7 +56,8 @@ package actor Lab {
         return program
     }
 
-    private init(number: Int) {
+    private init(number: Int, wiring: Wiring) {
+        self.wiring = wiring
         prefix = "qn\(getpid() % 100_000)x\(number)"
         let temporary = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         folder = "\(temporary)/\(prefix)"
@@ -67,11 +71,14 @@ package actor Lab {
             count += 1
             return count
         }
-        let lab = Lab(number: number)
+        let lab = Lab(number: number, wiring: wiring)
         let outcome: Result<Void, any Error>
         do {
-            try await lab.open(wiring)
-            try await body(lab)
+            // On the lab's own thread: tests of other suites may keep the pool's few busy.
+            try await withTaskExecutorPreference(lab.loop) {
+                try await lab.open()
+                try await body(lab)
+            }
             outcome = .success(())
         } catch {
             outcome = .failure(error)
@@ -88,7 +95,7 @@ package actor Lab {
         try cleared.get()
     }
 
-    private func open(_ wiring: Wiring) async throws {
+    private func open() async throws {
         guard mkdir(folder, 0o755) == 0 else { throw ChildError(description: "mkdir \(folder)") }
         let spaces = ["a", "b", "s"].map(space)
         let removal = spaces.map { "ip netns del \($0) 2> /dev/null" }.joined(separator: "; ")
@@ -97,7 +104,7 @@ package actor Lab {
         for space in spaces { try shell("ip netns add \(space) && ip -n \(space) link set lo up") }
         switch wiring {
         case .cable: try cable("tether", "10.77.0")
-        case .deafSwitch: try deafSwitch()
+        case .bridge, .deafBridge: try bridge()
         }
     }
 
@@ -132,19 +139,35 @@ extension Lab {
             """)
     }
 
-    private func deafSwitch() throws {
-        let bridge = space("s")
-        try shell("ip -n \(bridge) link add name switch type bridge mcast_snooping 0")
-        try shell("ip -n \(bridge) link set switch up")
+    private func bridge() throws {
+        let middle = space("s")
+        let flood = if case .deafBridge = wiring { "off" } else { "on" }
+        try shell("ip -n \(middle) link add name switch type bridge mcast_snooping 0")
+        try shell("ip -n \(middle) link set switch up")
         for (side, address) in [("a", "10.77.0.1/24"), ("b", "10.77.0.2/24")] {
             try shell(
                 """
-                ip link add name tether netns \(space(side)) type veth peer name port-\(side) netns \(bridge) && \
-                ip -n \(bridge) link set port-\(side) master switch && \
-                bridge -n \(bridge) link set dev port-\(side) mcast_flood off && \
-                ip -n \(bridge) link set port-\(side) up && \
+                ip link add name tether netns \(space(side)) type veth peer name port-\(side) netns \(middle) && \
+                ip -n \(middle) link set port-\(side) master switch && \
+                bridge -n \(middle) link set dev port-\(side) mcast_flood \(flood) && \
+                ip -n \(middle) link set port-\(side) up && \
                 ip -n \(space(side)) addr add \(address) dev tether && ip -n \(space(side)) link set tether up
                 """)
+        }
+    }
+
+    /// Takes host b off the tether.
+    package func unplug() throws {
+        switch wiring {
+        case .cable: try ip("b", "link set tether down")
+        case .bridge, .deafBridge: try ip("s", "link set port-b nomaster")
+        }
+    }
+
+    package func plugIn() throws {
+        switch wiring {
+        case .cable: try ip("b", "link set tether up")
+        case .bridge, .deafBridge: try ip("s", "link set port-b master switch")
         }
     }
 

@@ -1,4 +1,5 @@
 #pragma once
+// llhttp, compiled in its strict mode: what it lets pass is what our own rules were written for.
 #ifndef LLHTTP_STRICT_MODE
 #define LLHTTP_STRICT_MODE 1
 #endif
