@@ -6,8 +6,8 @@ import Reactor
 /// Where a run works: a directory on the disk that is measured, and the program that is measured.
 struct Place: Sendable {
     let loop: EventLoop
-    /// Below `QNODE_BENCH_DIR`, or the temporary directory: made by the run, removed at its end, and nothing of it before: ext4 passes over
-    /// inodes that were just freed, one by one, and who creates files next would pay for that.
+    /// Below `QNODE_BENCH_DIR`, or the temporary directory: made by the run, removed at its end, and nothing of it
+    /// before: ext4 passes over inodes that were just freed, one by one, and who creates files next would pay for that.
     let path: String
     /// The program stands beside this one.
     let program: String
