@@ -42,7 +42,8 @@ import Testing
         #expect(before[0]["ended_at"] == nil)
         let again = try vehicle(scratch, sensor)
         try again.until("the session goes on") { $0.session == status.session && $0.rows > rows(before[0]) }
-        #expect(try facts(again.data, "\"gap\"", "\"restart\"") == 1)
+        // Told when the process is back, and once more with its end at the next row.
+        #expect(try facts(again.data, "\"gap\"", "\"restart\"") == 2)
         #expect(try again.stop(within: 2).code == 0)
         let audit = try scratch.run("verify", "--data", again.data)
         #expect(audit.code == 0 && audit.output.contains("all sound"), "\(audit)")

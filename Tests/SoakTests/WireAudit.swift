@@ -66,7 +66,11 @@ struct WireAudit {
     /// Time without rows is told of by a gap: what it leaves over is less than a busy machine may make of a pause.
     private func checkHoles(_ raw: [RawRow], _ gaps: [Gap], _ outcome: inout Outcome) {
         let times = raw.filter { $0.row != nil }.map(\.boottime.value)
-        let told = gaps.compactMap { gap in gap.to.map { (gap.from.boottime, $0.boottime) } }.sorted { $0 < $1 }
+        // A gap that was told when it began, by a process that died before it ended, lasts until the next row.
+        let told = gaps.map { gap in
+            let from = gap.from.boottime
+            return (from, gap.to?.boottime ?? times.first { $0 > from } ?? .max)
+        }.sorted { $0 < $1 }
         for (before, after) in zip(times, times.dropFirst()) {
             var (bare, reached) = (Int64(0), before)
             for (from, to) in told where to > reached && from < after {
