@@ -12,7 +12,7 @@ struct MachineLimits {
         "SHA-256 \(Report.rate(digest)), disk \(Report.rate(disk)), loopback \(Report.rate(loopback))"
     }
 
-    /// For the prepared store's chunks. The disk syncs at most 2,000 of them: more would tell no more, and take minutes.
+    /// For the prepared store's chunks. The disk syncs at most 2,000 of them: more would take minutes and tell no more.
     static func measure(_ place: Place, _ prepared: PreparedStore, _ round: Int) throws -> MachineLimits {
         var random = SystemRandomNumberGenerator()
         let chunk = randomBytes(prepared.chunkBytes, &random)
