@@ -175,16 +175,14 @@ extension Catalogue {
 
     // MARK: Whole chunks from memory
 
-    /// `digests` are those of the bytes, taken on another lane while this one was busy.
-    func admit(
-        _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])], digests: [ChunkID]
-    ) async -> [Result<HeldChunk, StoreError>] {
+    /// Verifies what was written to `incoming/` on another lane, and seals it.
+    func admit(_ arrivals: [Result<ChunkShelf.Arrival, StoreError>]) async -> [Result<HeldChunk, StoreError>] {
         var results: [Result<HeldChunk, StoreError>?] = Array(repeating: nil, count: arrivals.count)
         var candidates: [Candidate] = []
         var owners: [Int] = []
         for (position, arrival) in arrivals.enumerated() {
             do throws(StoreError) {
-                let found = try write(arrival.chunk, arrival.bytes, digest: digests[position])
+                let found = try verified(try arrival.get())
                 candidates += found
                 owners += found.map { _ in position }
             } catch {
@@ -195,31 +193,21 @@ extension Catalogue {
             if case .success? = results[owner] { continue }
             results[owner] = result
         }
-        return zip(arrivals, results).map { arrival, result in
-            result ?? .failure(.notFound(arrival.chunk.fact.sha256))
+        return results.map { result in
+            guard let result else { preconditionFailure("what was verified has candidates, and each has a result") }
+            return result
         }
     }
 
-    private func write(
-        _ chunk: WantedChunk, _ bytes: [UInt8], digest actual: ChunkID
-    ) throws(StoreError) -> [Candidate] {
-        let id = chunk.fact.sha256
-        guard Int64(bytes.count) == chunk.fact.bytes else {
-            throw .wrongLength(id, expected: chunk.fact.bytes, actual: Int64(bytes.count))
-        }
-        let file = try lifting { () throws(SyscallError) in
-            let file = SharedFile(try directory.incoming.openFile(id.description, .createOrOpen))
-            try file.descriptor.truncate(to: 0)
-            try file.descriptor.write(bytes, at: 0)
-            // The disk works on it while the rest of the group is written; the sync then finds little left to do.
-            file.descriptor.startWriteback()
-            return file
-        }
-        guard actual == id else {
+    private func verified(_ arrival: ChunkShelf.Arrival) throws(StoreError) -> [Candidate] {
+        let id = arrival.chunk.fact.sha256
+        guard arrival.digest == id else {
             try quarantineIncoming(id)
-            throw .corrupt(expected: id, actual: actual)
+            throw .corrupt(expected: id, actual: arrival.digest)
         }
-        return try candidates(id, file: file)
+        let found = try candidates(id, file: arrival.file)
+        guard !found.isEmpty else { throw .notFound(id) }
+        return found
     }
 
     func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {

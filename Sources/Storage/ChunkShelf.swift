@@ -2,7 +2,7 @@ internal import Model
 internal import Reactor
 
 /// What needs neither the log nor the index, on the lane for reading: held chunks are opened there, and arriving ones
-/// digested, while the admit lane waits for the disk.
+/// written and digested, while the admit lane waits for the disk.
 actor ChunkShelf {
     private let lane: DiskLane
     private let directory: DataDirectory
@@ -28,5 +28,37 @@ actor ChunkShelf {
         return ChunkFile(id: id, length: try file.length(), descriptor: file)
     }
 
-    func digests(of pieces: [[UInt8]]) -> [ChunkID] { pieces.map(ChunkDigester.digest(of:)) }
+    /// An arriving chunk in `incoming/`: written, not synced, and whatever its bytes are.
+    struct Arrival: Sendable {
+        let chunk: WantedChunk
+        let file: SharedFile
+        let digest: ChunkID
+    }
+
+    func take(_ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]) -> [Result<Arrival, StoreError>] {
+        arrivals.map { arrival in
+            do throws(StoreError) { return .success(try take(arrival.chunk, arrival.bytes)) } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    private func take(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) -> Arrival {
+        let id = chunk.fact.sha256
+        guard Int64(bytes.count) == chunk.fact.bytes else {
+            throw .wrongLength(id, expected: chunk.fact.bytes, actual: Int64(bytes.count))
+        }
+        let file: SharedFile
+        do { file = try write(bytes, as: id) } catch { throw DataDirectory.explain(error, path: directory.path) }
+        return Arrival(chunk: chunk, file: file, digest: ChunkDigester.digest(of: bytes))
+    }
+
+    private func write(_ bytes: [UInt8], as id: ChunkID) throws(SyscallError) -> SharedFile {
+        let file = SharedFile(try directory.incoming.openFile(id.description, .createOrOpen))
+        try file.descriptor.truncate(to: 0)
+        try file.descriptor.write(bytes, at: 0)
+        // The disk works on it while the rest of the group is written; the sync then finds little left to do.
+        file.descriptor.startWriteback()
+        return file
+    }
 }

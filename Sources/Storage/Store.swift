@@ -312,6 +312,6 @@ package final class Store: Sendable {
     package func admit(
         _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]
     ) async -> [Result<HeldChunk, StoreError>] {
-        await catalogue.admit(arrivals, digests: await shelf.digests(of: arrivals.map(\.bytes)))
+        await catalogue.admit(await shelf.take(arrivals))
     }
 }

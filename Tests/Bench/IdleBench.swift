@@ -17,7 +17,6 @@ struct IdleBench {
         try await place.pause(settling)
         try await watch([("node without instrument", node)], for: .seconds(20), budget: "20 MB, 0.1 %")
         node.stop()
-        try place.remove("idle")
     }
 
     /// The sensor is a process of its own: what it takes is not the vehicle's.
@@ -36,8 +35,6 @@ struct IdleBench {
             budget: "20 MB, 1 %")
         guard try topside.chunkCount() >= 6 else { throw BenchError("the topside mirrored nothing: see \(place.path)") }
         for process in [topside, vehicle, sensor] { process.stop() }
-        try place.remove("mirror-vehicle")
-        try place.remove("mirror-topside")
     }
 
     private func watch(_ nodes: [(name: String, process: NodeProcess)], for time: Duration, budget: String) async throws

@@ -28,8 +28,8 @@ struct IngestBench {
 
     /// One stream as fast as it goes, sealed at the default size as a recorder does.
     private func throughput(rowBytes: Int, rowsPerCommit: Int, commits: Int) async throws {
-        let (store, lanes, session, names) = try await open("ingest", streams: 1)
-        let bare = try BareAppend("\(place.path)/ingest-bare")
+        let (store, lanes, session, names) = try await open("ingest-\(rowBytes)", streams: 1)
+        let bare = try BareAppend("\(place.path)/ingest-\(rowBytes)-bare")
         var random = SystemRandomNumberGenerator()
         let batch = RowBatch.random(
             session, names[0], bytes: rowBytes * rowsPerCommit, rows: Int64(rowsPerCommit), &random)
@@ -52,14 +52,12 @@ struct IngestBench {
             beside:
                 "append + fdatasync \(Report.rate(bytes / bareSeconds)), ratio \(Report.ratio(bareSeconds / seconds))",
             budget: "100 MB/s, 200,000 rows/s")
-        try place.remove("ingest")
-        try place.remove("ingest-bare")
     }
 
     /// Commits and bare appends of the same bytes in turn.
     private func latency(_ what: String, streams: Int, rows: Int, commits: Int) async throws {
-        let (store, lanes, session, names) = try await open("latency", streams: streams)
-        let bare = try BareAppend("\(place.path)/latency-bare")
+        let (store, lanes, session, names) = try await open("latency-\(streams)", streams: streams)
+        let bare = try BareAppend("\(place.path)/latency-\(streams)-bare")
         var random = SystemRandomNumberGenerator()
         var commitTimes = Samples()
         var bareTimes = Samples()
@@ -81,7 +79,5 @@ struct IngestBench {
         Report.line(
             what, commitTimes.quantiles, beside: "fdatasync \(bareTimes.quantiles), +\(Report.milliseconds(beyond))",
             budget: "+1 ms")
-        try place.remove("latency")
-        try place.remove("latency-bare")
     }
 }

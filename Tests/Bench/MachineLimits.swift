@@ -8,20 +8,20 @@ struct MachineLimits {
     let disk: Double
     let loopback: Double
 
-    /// The slower of them bounds any mirror.
-    var slowest: Double { min(digest, disk, loopback) }
-
     var text: String {
         "SHA-256 \(Report.rate(digest)), disk \(Report.rate(disk)), loopback \(Report.rate(loopback))"
     }
 
-    static func measure(_ place: Place, chunkBytes: Int, chunkCount: Int) throws -> MachineLimits {
+    /// For the prepared store's chunks. The disk syncs at most 2,000 of them: more would take minutes and tell no more.
+    static func measure(_ place: Place, _ prepared: PreparedStore, _ round: Int) throws -> MachineLimits {
         var random = SystemRandomNumberGenerator()
-        let chunk = randomBytes(chunkBytes, &random)
-        let total = Double(chunkBytes) * Double(chunkCount)
+        let chunk = randomBytes(prepared.chunkBytes, &random)
+        let synced = min(prepared.chunkCount, 2000)
         return MachineLimits(
-            digest: total / digestSeconds(chunk, chunkCount), disk: total / (try diskSeconds(place, chunk, chunkCount)),
-            loopback: total / (try loopbackSeconds(chunk, chunkCount)))
+            digest: prepared.totalBytes / digestSeconds(chunk, prepared.chunkCount),
+            disk: Double(prepared.chunkBytes * synced)
+                / (try diskSeconds(place, "\(prepared.path)-limits-\(round)", chunk, synced)),
+            loopback: prepared.totalBytes / (try loopbackSeconds(chunk, prepared.chunkCount)))
     }
 
     private static func digestSeconds(_ chunk: [UInt8], _ count: Int) -> Double {
@@ -32,8 +32,7 @@ struct MachineLimits {
     }
 
     /// Each file written and synced, the directory after every sixteen: a group's worth of renames.
-    private static func diskSeconds(_ place: Place, _ chunk: [UInt8], _ count: Int) throws -> Double {
-        let path = "\(place.path)/limits"
+    private static func diskSeconds(_ place: Place, _ path: String, _ chunk: [UInt8], _ count: Int) throws -> Double {
         try makeDirectories(path)
         let folder = try Directory.open(path)
         place.settle()
@@ -45,9 +44,7 @@ struct MachineLimits {
             if number % 16 == 15 { try folder.synchronize() }
         }
         try folder.synchronize()
-        let seconds = watch.seconds
-        try place.remove("limits")
-        return seconds
+        return watch.seconds
     }
 
     /// One connection, a writing and a reading end.

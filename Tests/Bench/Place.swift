@@ -6,7 +6,8 @@ import Reactor
 /// Where a run works: a directory on the disk that is measured, and the program that is measured.
 struct Place: Sendable {
     let loop: EventLoop
-    /// `QNODE_BENCH_DIR`, or the temporary directory: made by the run, removed at its end.
+    /// Below `QNODE_BENCH_DIR`, or the temporary directory: made by the run, removed at its end, and nothing of it
+    /// before: ext4 passes over inodes that were just freed, one by one, and who creates files next would pay for that.
     let path: String
     /// The program stands beside this one.
     let program: String
@@ -24,12 +25,6 @@ struct Place: Sendable {
 
     func remove() {
         do { try FileManager.default.removeItem(atPath: path) } catch { print("bench: \(path) stays: \(error)") }
-    }
-
-    /// Removes a directory below the place, where it is there.
-    func remove(_ name: String) throws {
-        guard access("\(path)/\(name)", F_OK) == 0 else { return }
-        try FileManager.default.removeItem(atPath: "\(path)/\(name)")
     }
 
     /// Everything written so far is on the disk: what follows does not pay for it.

@@ -47,7 +47,6 @@ struct SealBench {
             "p50 × \(Report.ratio(mirrorTimes.median / bareTimes.median)), p99 × "
                 + Report.ratio(mirrorTimes.quantile(0.99) / bareTimes.quantile(0.99)))
         Report.line("the seal itself, at the vehicle", sealTimes.quantiles)
-        for name in ["seal-vehicle", "seal-topside", "seal-bare"] { try place.remove(name) }
     }
 }
 

@@ -10,22 +10,24 @@ struct StartBench {
         let prepared = PreparedStore(place: place, name: "start-vehicle", chunkBytes: 6000, chunkCount: 20)
         try await prepared.make()
         let port = try Place.freePort()
-        try await measure("--peer", port, ["--mdns", "off"], ["--mdns", "off", "--peer", "127.0.0.1:\(port)"])
+        try await measure("--peer", "peer", port, ["--mdns", "off"], ["--mdns", "off", "--peer", "127.0.0.1:\(port)"])
         let mdns = ["--mdns", "embedded", "--interface", "lo"]
-        try await measure("embedded mDNS", port, mdns, mdns)
-        try place.remove("start-vehicle")
+        try await measure("embedded mDNS", "mdns", port, mdns, mdns)
     }
 
-    private func measure(_ how: String, _ port: UInt16, _ vehicleSettings: [String], _ topsideSettings: [String])
+    private func measure(
+        _ how: String, _ name: String, _ port: UInt16, _ vehicleSettings: [String], _ topsideSettings: [String]
+    )
         async throws
     {
         var met = Samples()
         var pulled = Samples()
-        for _ in 0..<rounds {
+        for round in 0..<rounds {
             let watch = Stopwatch()
             let vehicle = try NodeProcess.node(
                 place, "start-vehicle", role: "vehicle", port: port, ["--serial", "off"] + vehicleSettings)
-            let topside = try NodeProcess.node(place, "start-topside", role: "topside", port: 0, topsideSettings)
+            let topside = try NodeProcess.node(
+                place, "start-\(name)-\(round)", role: "topside", port: 0, topsideSettings)
             var meeting: Double?
             var first: Double?
             while first == nil {
@@ -38,7 +40,6 @@ struct StartBench {
             pulled.add(first ?? .nan)
             topside.stop()
             vehicle.stop()
-            try place.remove("start-topside")
         }
         Report.line(
             "\(how): started → greeted", Self.text(met), beside: "median and largest of \(rounds)", budget: "1.5 s")
