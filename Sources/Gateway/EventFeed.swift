@@ -55,7 +55,8 @@ actor EventFeed {
             if !shown.isEmpty { return shown.flatMap(bytes) }
             return ServerSentEvent.comment()
         }
-        // Beyond the head of just now: where the newest lines are damaged there is nothing to give, and no use in asking again.
+        // Beyond the head of just now: where the newest lines are damaged there is nothing to give, and no use in
+        // asking again.
         let grown = await growth.grows(beyond: max(seq, head), within: Limits.heartbeatInterval)
         // The node stops, or the client has gone: an end in order, and no broken answer.
         if Task.isCancelled { return nil }

@@ -40,6 +40,8 @@ package enum Limits {
     package static let chunkInterval = Duration.seconds(1)...Duration.seconds(3600)
     /// Longest commit interval: what a power cut may cost.
     package static let commitInterval = Duration.zero...Duration.seconds(10)
+    /// Largest size cap of a chunk: what one commit may add beyond it must still make a chunk that peers take.
+    package static let chunkSizeCeiling: Int64 = 512 << 20
     /// Smallest size cap of a chunk: below it the facts outweigh the data.
     package static let chunkSizeFloor: Int64 = 1024
     /// Bytes of rows that wait for the disk before a gap is recorded: ten seconds at the recording budget of 100 MB/s

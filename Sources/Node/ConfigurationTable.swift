@@ -74,7 +74,7 @@ package enum Settings {
     static let chunkSize = Setting<Int64>(
         "chunk-size",
         .size(
-            in: Limits.chunkSizeFloor...Limits.chunkBytes,
+            in: Limits.chunkSizeFloor...Limits.chunkSizeCeiling,
             because: "below, the catalogue outweighs the data; above, no peer would take the chunk"),
         default: .value("5MB"), section: recording, help: "Seal a chunk at this size, should that come first")
     static let commitInterval = Setting<Duration>(

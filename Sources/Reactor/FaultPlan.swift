@@ -14,19 +14,22 @@
 
         private let fault: Fault
         private let at: Int?
+        private let count: Int
         private let calls = Atomic<Int>(0)
 
-        /// Faults call number `at`, counted from 1; nil only counts.
-        package init(_ fault: Fault = .kill, at: Int? = nil) {
+        /// Faults `count` calls from number `at` on, counted from 1; nil only counts.
+        package init(_ fault: Fault = .kill, at: Int? = nil, count: Int = 1) {
             self.fault = fault
             self.at = at
+            self.count = count
         }
 
         package var callCount: Int { calls.load(ordering: .relaxed) }
 
         /// The errno that the call is to fail with, or nil where it may go on.
         func willCall(_ call: String) -> Int32? {
-            guard calls.add(1, ordering: .relaxed).newValue == at else { return nil }
+            let number = calls.add(1, ordering: .relaxed).newValue
+            guard let at, number >= at, number < at + count else { return nil }
             switch fault {
             case .kill:
                 kill(getpid(), SIGKILL)

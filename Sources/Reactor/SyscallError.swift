@@ -19,7 +19,12 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
 
     package var description: String { "\(call): \(reason)" }
 
+    /// A sync of this file failed before, and its descriptor is not to be believed again.
+    package static let earlierSyncFailed = SyscallError("fsync", code: EIO)
+
     package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
+    /// The medium does not give the bytes.
+    package var isUnreadable: Bool { call == "pread" && code == EIO }
     package var isNotFound: Bool { code == ENOENT }
     package var alreadyExists: Bool { code == EEXIST }
     package var wouldBlock: Bool { code == EAGAIN }

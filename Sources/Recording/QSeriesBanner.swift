@@ -53,11 +53,13 @@ enum QSeriesBanner {
             configuration.isPolled = true
             if let tag = line.after("with tag of ")?.first, ("A"..."F").contains(tag) { configuration.tag = tag }
         } else if let rate = line.after("ADC sample rate ") {
-            configuration.rate = Int(rate.prefix { $0.isNumber })
+            configuration.rate = Int(rate.prefix { $0.isNumber }).flatMap { (1...1000).contains($0) ? $0 : nil }
         } else if line.contains("No Averaging") {
             configuration.averaging = 1
         } else if let readings = line.after("Averaging "), line.contains("readings") {
-            configuration.averaging = Int(readings.prefix { $0.isNumber })
+            configuration.averaging = Int(readings.prefix { $0.isNumber }).flatMap {
+                (1...65535).contains($0) ? $0 : nil
+            }
         } else if let factor = line.after("Calfactor: ") {
             let number = factor.prefix { $0.isNumber || "+-.eE".contains($0) }
             configuration.calFactor = String(number)

@@ -134,6 +134,8 @@ extension Recorder {
 
     /// Ends the recording, whoever began it. None begins by itself until the next start.
     package func stop(_ session: SessionID? = nil) async throws(RecorderError) -> RecordingSummary {
+        // A start that is under way has its wish written already: a stop now would clear that and not the start.
+        guard !isStarting else { throw .busy }
         guard let running = current else { throw .notRecording }
         if let session, session != running.id { throw .otherSession(running: running.id) }
         guard isRunning else { throw .store(.closed) }

@@ -9,7 +9,7 @@ package struct SealPolicy: Hashable, Sendable {
     /// What lies outside the limits is brought inside.
     package init(interval: Duration = .seconds(60), size: Int64 = 5_000_000) {
         self.interval = min(max(interval, Limits.chunkInterval.lowerBound), Limits.chunkInterval.upperBound)
-        self.size = min(max(size, Limits.chunkSizeFloor), Limits.chunkBytes)
+        self.size = min(max(size, Limits.chunkSizeFloor), Limits.chunkSizeCeiling)
     }
 
     /// Age counts from the first row, on the clock that no one sets.

@@ -71,22 +71,13 @@ extension Catalogue {
     /// Syncs the file; after a failure the bytes are written anew elsewhere, since the kernel may have dropped them.
     private func synchronize(_ candidate: Candidate) throws(SyscallError) {
         do throws(SyscallError) {
-            try candidate.file.descriptor.synchronize()
+            try candidate.file.synchronizeOnce()
         } catch {
             log.error("a chunk's sync failed; it is written anew", ("chunk", candidate.chunk.sha256), ("reason", error))
-            let bytes = try candidate.file.descriptor.read(count: Int(candidate.chunk.bytes), at: 0)
-            guard ChunkDigester.digest(of: bytes) == candidate.chunk.sha256 else { throw error }
-            let folder = try sourceFolder(candidate)
-            let name = sourceName(candidate)
-            let aside = "\(candidate.chunk.sha256).failed"
-            let anew = ".\(name).anew"
-            try folder.remove(anew)
-            let file = try folder.openFile(anew, .createNew)
-            try file.write(bytes)
-            try file.synchronize()
-            try folder.rename(name, to: directory.quarantine, as: aside)
-            try folder.rename(anew, to: folder, as: name)
-            try folder.synchronize()
+            _ = try candidate.file.writeAnew(
+                as: sourceName(candidate), in: try sourceFolder(candidate), length: candidate.chunk.bytes,
+                keeping: "\(candidate.chunk.sha256).failed", in: directory.quarantine
+            ) { ChunkDigester.digest(of: $0) == candidate.chunk.sha256 }
         }
     }
 

@@ -35,8 +35,12 @@ extension Catalogue {
                 toLog.append(recorded)
             }
         }
-        try hear(toHear)
+        // What was heard of has a limit, and what needs no bytes does not wait for it.
         report.logged = try append(toLog).count
+        let room = heardRoom
+        report.refused += max(0, toHear.count - room)
+        toHear = Array(toHear.prefix(room))
+        try hear(toHear)
         let adopted = try adoptHeld(toHear, sessions: toLog.compactMap(\.fact.session))
         report.adopted = adopted
         report.heard = max(0, toHear.count - adopted)
@@ -119,7 +123,7 @@ extension Catalogue {
         if let pull = pulls[chunk.fact.sha256] { return pull.length }
         return try lifting { () throws(SyscallError) in
             let name = chunk.fact.sha256.description
-            let pull = Pull(file: SharedFile(try directory.incoming.openFile(name, .createOrOpen)))
+            let pull = Pull(file: SharedFile(try openIncoming(name)))
             if try pull.file.descriptor.length() > chunk.fact.bytes { try pull.file.descriptor.truncate(to: 0) }
             while true {
                 let piece = try pull.file.descriptor.read(count: 1 << 20, at: pull.length)
@@ -129,6 +133,17 @@ extension Catalogue {
             }
             pulls[chunk.fact.sha256] = pull
             return pull.length
+        }
+    }
+
+    /// A file that an earlier attempt made read-only, before its rename failed, is begun anew.
+    private func openIncoming(_ name: String) throws(SyscallError) -> Descriptor {
+        do {
+            return try directory.incoming.openFile(name, .createOrOpen)
+        } catch {
+            guard error.isNotPermitted else { throw error }
+            try directory.incoming.remove(name)
+            return try directory.incoming.openFile(name, .createNew)
         }
     }
 
@@ -168,9 +183,12 @@ extension Catalogue {
 
     /// Every heard fact that names these bytes is satisfied by them.
     private func candidates(_ id: ChunkID, file: SharedFile) throws(StoreError) -> [Candidate] {
-        try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: id) }
+        let length = try lifting { () throws(SyscallError) in try file.descriptor.length() }
+        return try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: id) }
             .compactMap { RecordedFact(parsing: $0) }
             .compactMap { Candidate($0, source: .incoming, file: file) }
+            // A fact with the digest and another length is nobody's chunk.
+            .filter { $0.chunk.bytes == length }
     }
 
     // MARK: Whole chunks from memory

@@ -112,12 +112,15 @@ actor Catalogue {
 
     /// Remembers chunk facts that are new here; as many as there is room for.
     func hear(_ facts: [RecordedFact]) throws(StoreError) {
-        let fitting = facts.prefix(Int(clamping: max(0, Int64(Limits.heardFacts) - heardCount)))
-        try indexed { index throws(SQLite.Failure) in try index.hear(fitting) }
-        for recorded in fitting { heard.insert(recorded.fact.name) }
-        heardCount += Int64(fitting.count)
-        guard fitting.count == facts.count else { throw .limit("heardFacts") }
+        guard !facts.isEmpty else { return }
+        precondition(facts.count <= heardRoom, "who hears asks first how much there is room for")
+        try indexed { index throws(SQLite.Failure) in try index.hear(facts[...]) }
+        for recorded in facts { heard.insert(recorded.fact.name) }
+        heardCount += Int64(facts.count)
     }
+
+    /// How many more chunk facts may be heard of.
+    var heardRoom: Int { Int(clamping: max(0, Int64(Limits.heardFacts) - heardCount)) }
 
     func noteQuarantine() { quarantined += 1 }
 

@@ -54,8 +54,9 @@ actor ChunkShelf {
     }
 
     private func write(_ bytes: [UInt8], as id: ChunkID) throws(SyscallError) -> SharedFile {
-        let file = SharedFile(try directory.incoming.openFile(id.description, .createOrOpen))
-        try file.descriptor.truncate(to: 0)
+        // What an earlier attempt left may be read-only, if only its rename failed.
+        try directory.incoming.remove(id.description)
+        let file = SharedFile(try directory.incoming.openFile(id.description, .createNew))
         try file.descriptor.write(bytes, at: 0)
         // The disk works on it while the rest of the group is written; the sync then finds little left to do.
         file.descriptor.startWriteback()

@@ -20,6 +20,8 @@ struct FactLog: ~Copyable {
     private var segment: Int64
     private var file: Descriptor
     private var length: Int64
+    /// A write or sync of this segment failed: nothing more is written to it.
+    private var isSuspect = false
 
     static func name(_ segment: Int64) -> String { WriteAheadLog.name(segment) + ".jsonl" }
 
@@ -56,12 +58,18 @@ struct FactLog: ~Copyable {
     /// the same facts: what the old one holds of them is read first and counts, the repetition is ignored.
     mutating func append(_ facts: [[UInt8]]) throws(SyscallError) -> [LogPosition] {
         guard !facts.isEmpty else { return [] }
-        if length >= Limits.logSegmentBytes { try beginSegment() }
+        if isSuspect || length >= Limits.logSegmentBytes { try beginSegment() }
         do {
             return try write(facts)
         } catch {
+            isSuspect = true
             try beginSegment()
+        }
+        do {
             return try write(facts)
+        } catch {
+            isSuspect = true
+            throw error
         }
     }
 
@@ -80,11 +88,15 @@ struct FactLog: ~Copyable {
     }
 
     private mutating func beginSegment() throws(SyscallError) {
-        let next = (try Self.segments(directory).last ?? segment) + 1
+        let newest = try Self.segments(directory).last ?? segment
+        // One that an earlier attempt made and never wrote to serves as well.
+        let isUnused = newest > segment ? try directory.log.length(of: Self.name(newest)) == 0 : false
+        let next = isUnused ? newest : newest + 1
         file = try directory.log.openFile(Self.name(next), .append)
         try directory.log.synchronize()
         segment = next
         length = 0
+        isSuspect = false
     }
 
     static func line(_ fact: [UInt8]) -> [UInt8] {

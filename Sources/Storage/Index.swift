@@ -60,6 +60,12 @@ final class Index {
         } else if version != Self.version {
             throw SQLite.Failure(message: "the index has version \(version)")
         }
+        try loadNodes()
+    }
+
+    private func loadNodes() throws(SQLite.Failure) {
+        nodeRows = [:]
+        nodeNames = [:]
         var rows: [(Int64, [UInt8])] = []
         try sqlite.query("SELECT id, name FROM nodes") { row in
             rows.append((row.integer(0), row.blob(1)))
@@ -80,6 +86,8 @@ final class Index {
         } catch {
             // What failed is reported; that nothing of it stays is all a rollback is for.
             _ = try? sqlite.execute("ROLLBACK")
+            // Rows of `nodes` that it had made are taken back with it, and their numbers will be another's.
+            try loadNodes()
             throw error
         }
     }
@@ -102,12 +110,6 @@ final class Index {
     }
 
     func node(_ row: Int64) -> NodeID? { nodeNames[row] }
-
-    /// A transaction that failed may have taken back rows of `nodes`.
-    func forgetNodes() {
-        nodeRows = [:]
-        nodeNames = [:]
-    }
 
     // MARK: Cover and ranges
 

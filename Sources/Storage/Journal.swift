@@ -63,7 +63,7 @@ actor Journal {
 
     /// The session has its `end` in the log: nothing of it stays here.
     func forget(_ id: SessionID) throws(StoreError) {
-        guard sessions.removeValue(forKey: id) != nil else { return }
+        guard sessions[id] != nil else { return }
         try lifting { () throws(SyscallError) in
             let parent = try directory.open.makeDirectory(node.description)
             let folder = try parent.makeDirectory(id.description)
@@ -71,6 +71,7 @@ actor Journal {
             _ = try parent.removeDirectory(id.description)
             try parent.synchronize()
         }
+        sessions[id] = nil
     }
 
     func totals(of id: SessionID) throws(StoreError) -> [StreamName: SessionEnd.Totals] {
@@ -143,9 +144,11 @@ actor Journal {
         guard !additions.isEmpty else { return [] }
         let inOrder = additions.values.sorted { $0.chunk.slot < $1.chunk.slot }
         do throws(SyscallError) {
-            var records: [WALRecord] = []
-            for addition in inOrder { records.append(.commit(try record(addition))) }
-            try append(records)
+            if walFailed { try roll() }
+            if !(try append(try records(inOrder))) {
+                // The roll may have moved a chunk to another file: what went there before its record goes there again.
+                try appendAgain(try records(inOrder))
+            }
         } catch {
             throw DataDirectory.explain(error, path: directory.path)
         }
@@ -231,20 +234,31 @@ actor Journal {
 
     // MARK: The write-ahead log
 
-    private func append(_ records: [WALRecord]) throws(SyscallError) {
-        if walFailed { try roll() }
+    private func records(_ additions: [Addition]) throws(SyscallError) -> [WALRecord] {
+        var records: [WALRecord] = []
+        for addition in additions { records.append(.commit(try record(addition))) }
+        return records
+    }
+
+    /// False where the segment failed: another was begun, and the records are to be appended there.
+    private func append(_ records: [WALRecord]) throws(SyscallError) -> Bool {
         do {
             try wal.append(records)
+            return true
         } catch {
             walFailed = true
             log.error("the write-ahead log failed; going on in a new segment", ("reason", "\(error)"))
             try roll()
-            do {
-                try wal.append(records)
-            } catch {
-                walFailed = true
-                throw error
-            }
+            return false
+        }
+    }
+
+    private func appendAgain(_ records: [WALRecord]) throws(SyscallError) {
+        do {
+            try wal.append(records)
+        } catch {
+            walFailed = true
+            throw error
         }
     }
 
@@ -262,8 +276,10 @@ actor Journal {
             records.append(.checkpoint(chunk.checkpoint))
         }
         let sealing = Set(pendingSeals.values.map(\.source))
-        for chunk in closing.values where !sealing.contains(.open(chunk.slot)) {
-            records.append(.checkpoint(chunk.checkpoint))
+        // The segments that go hold bytes of these as well: they are relied on only once their own files are durable.
+        for chunk in closing.values {
+            try synchronize(chunk)
+            if !sealing.contains(.open(chunk.slot)) { records.append(.checkpoint(chunk.checkpoint)) }
         }
         records += pendingSeals.values.map(WALRecord.seal)
         let old = wal.segmentNumber
@@ -284,24 +300,32 @@ actor Journal {
         }
     }
 
+    /// A closed chunk waits for its seal, which may have given it its name meanwhile.
+    private func synchronize(_ chunk: ClosedChunk) throws(SyscallError) {
+        do {
+            try chunk.file.synchronizeOnce()
+        } catch {
+            let folder = try directory.openFolder(author: node, session: chunk.slot.session)
+            let name = OpenChunk.fileName(chunk.slot)
+            guard try folder.kind(of: name) == .file else { return }
+            _ = try chunk.file.writeAnew(
+                as: name, in: folder, length: chunk.bytes, keeping: "\(chunk.slot.session).\(name).failed",
+                in: directory.quarantine
+            ) { Checksum($0).value == chunk.checksum }
+        }
+    }
+
     /// After a failed sync the kernel may call pages clean that never reached the disk: the committed bytes are written
     /// to another file, checked against their checksum, and the old one is set aside.
     private func healSuspect(_ chunk: OpenChunk) throws(SyscallError) {
         guard chunk.isSuspect else { return }
         let folder = try directory.openFolder(author: node, session: chunk.slot.session)
         let aside = "\(chunk.slot.session).\(chunk.fileName).failed"
-        let temporary = "\(chunk.fileName).anew"
-        try folder.remove(temporary)
         try chunk.flush()
-        let bytes = try chunk.file.descriptor.read(count: Int(chunk.length), at: 0)
-        guard Checksum(bytes).value == chunk.checksum.value else { throw SyscallError("pread", code: 5) }
-        let file = try folder.openFile(temporary, .createNew)
-        try file.write(bytes, at: 0)
-        try file.synchronize()
-        try folder.rename(chunk.fileName, to: directory.quarantine, as: aside)
-        try folder.rename(temporary, to: folder, as: chunk.fileName)
-        try folder.synchronize()
-        chunk.move(to: SharedFile(file))
+        let file = try chunk.file.writeAnew(
+            as: chunk.fileName, in: folder, length: chunk.length, keeping: aside, in: directory.quarantine
+        ) { Checksum($0).value == chunk.checksum.value }
+        chunk.move(to: file)
         log.error("a chunk was written anew after its sync failed", ("session", chunk.slot.session), ("file", aside))
     }
 
@@ -334,18 +358,23 @@ actor Journal {
     func appendSeals(_ seals: [FactName: WALRecord.Seal]) throws(StoreError) {
         let new = seals.filter { pendingSeals[$0.key] == nil }
         guard !new.isEmpty else { return }
-        try lifting { () throws(SyscallError) in try append(new.values.map(WALRecord.seal)) }
+        let records = new.values.map(WALRecord.seal)
+        try lifting { () throws(SyscallError) in
+            if walFailed { try roll() }
+            if !(try append(records)) { try appendAgain(records) }
+        }
         pendingSeals.merge(new) { first, _ in first }
     }
 
     /// The facts are in the log: the write-ahead log need not remember the chunks any more.
     func sealed(_ facts: [FactName], slots: [ChunkSlot]) throws(StoreError) {
-        for fact in facts { pendingSeals[fact] = nil }
-        for slot in slots { closing[slot] = nil }
+        // What the session's file does not count yet, the write-ahead log goes on remembering.
         for session in Set(slots.map(\.session)) {
             guard let state = sessions[session] else { continue }
             try lifting { () throws(SyscallError) in try persist(session, state) }
         }
+        for fact in facts { pendingSeals[fact] = nil }
+        for slot in slots { closing[slot] = nil }
         rollWhereDue()
     }
 

@@ -1,12 +1,6 @@
 internal import Model
 internal import Reactor
 
-/// A descriptor that more than one actor may need, closed with its last user.
-final class SharedFile: Sendable {
-    let descriptor: Descriptor
-    init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
-}
-
 /// A chunk being written. `length` is what is durable by the write-ahead log; the file may lag behind it until it is
 /// flushed.
 final class OpenChunk {

@@ -50,11 +50,13 @@ struct JournalRecovery {
         try readSessions()
         result.segments = try WriteAheadLog.segments(in: directory.wal)
         for number in result.segments { try readSegment(number) }
-        // Seals first: a session's totals count its chunks in their order.
-        for (slot, chunk) in sealedSlots() {
-            result.sessions[slot.session]?.count(slot, rows: chunk.rows, bytes: chunk.bytes)
+        for replay in replays.values.sorted(by: { $0.slot < $1.slot }) { try restoreOrSetAside(replay) }
+        // A session's totals count its chunks in their order, sealed and found open alike.
+        let sealed = sealedSlots().map { ($0.0, $0.1.rows, $0.1.bytes) }
+        let closed = result.closed.map { ($0.slot, $0.rows, $0.bytes) }
+        for (slot, rows, bytes) in (sealed + closed).sorted(by: { $0.0 < $1.0 }) {
+            result.sessions[slot.session]?.count(slot, rows: rows, bytes: bytes)
         }
-        for replay in replays.values.sorted(by: { $0.slot < $1.slot }) { try restore(replay) }
         try setAsideStrangers()
         return result
     }
@@ -149,6 +151,20 @@ struct JournalRecovery {
 
     // MARK: The files
 
+    /// A chunk whose file cannot be read does not keep the node from starting: it is set aside, and a gap tells of it.
+    private mutating func restoreOrSetAside(_ replay: Replay) throws(SyscallError) {
+        do {
+            try restore(replay)
+        } catch {
+            guard error.isUnreadable else { throw error }
+            let (slot, name) = (replay.slot, OpenChunk.fileName(replay.slot))
+            try directory.openFolder(author: slot.author, session: slot.session)
+                .rename(name, to: directory.quarantine, as: "\(slot.session).\(name).unreadable")
+            result.reports.append("chunk \(name) of session \(slot.session) cannot be read; it is kept in quarantine")
+            result.damage.append(.init(slot: slot, at: replay.last))
+        }
+    }
+
     private mutating func restore(_ replay: Replay) throws(SyscallError) {
         let slot = replay.slot
         guard replay.length > 0 else { return }
@@ -187,7 +203,6 @@ struct JournalRecovery {
             slot: slot, id: digester.finish(), file: file, bytes: sound.length, rows: sound.rows,
             firstRow: replay.firstRow, first: replay.first, last: sound.last, checksum: checksum.value)
         result.closed.append(closed)
-        result.sessions[slot.session]?.count(slot, rows: closed.rows, bytes: closed.bytes)
         result.sessions[slot.session]?.noteActivity(closed.last)
     }
 

@@ -37,6 +37,8 @@ package final class Store: Sendable {
     private let minted = Locked<Int64>(0)
     /// Facts of closed chunks whose seal has not succeeded yet: a repetition uses the same name.
     private let unsealed = Locked<[ChunkSlot: RecordedFact]>([:])
+    /// Ends that are not through with yet, likewise.
+    private let endings = Locked<[SessionID: RecordedFact]>([:])
 
     private init(
         node: NodeID, incarnation: Incarnation, directory: DataDirectory, journal: Journal, catalogue: Catalogue,
@@ -152,7 +154,13 @@ package final class Store: Sendable {
     ) async throws(StoreError) -> SessionID {
         guard opening.streams.count <= Limits.streamsPerSession else { throw .limit("streamsPerSession") }
         let recorded = try await record(.session(opening), in: id)
-        try await journal.begin(recorded.fact)
+        do {
+            try await journal.begin(recorded.fact)
+        } catch {
+            // Its fact is there: a session that never was open is told to be over.
+            try await record(.end(SessionEnd(reason: SessionEnd.Reason.interrupted, streams: [:])), in: id)
+            throw error
+        }
         return id
     }
 
@@ -199,8 +207,15 @@ package final class Store: Sendable {
         let totals = try await journal.totals(of: session)
         let end = SessionEnd(
             reason: reason, streams: Dictionary(uniqueKeysWithValues: totals.map { ($0.description, $1) }))
-        try await record(.end(end), in: session)
+        // A repetition after a failure uses the same fact: a session has one end of its author.
+        let recorded = endings.withLock { endings in
+            let recorded = endings[session] ?? mint(.end(end), in: session)
+            endings[session] = recorded
+            return recorded
+        }
+        try await catalogue.append([recorded])
         try await journal.forget(session)
+        endings.withLock { $0[session] = nil }
         await refreshView(.all)
         return end
     }

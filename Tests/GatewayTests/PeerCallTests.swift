@@ -144,7 +144,7 @@ import Timekeeping
             let link = try await node.link()
             var holdings = Holdings()
             holdings[node.store.node, node.store.incarnation] = RangeSet64(1...5)
-            try await link.postHave(HoldingsStatement(epoch: .random(), head: 5, isWhole: true, holdings: holdings))
+            _ = try await link.postHave(HoldingsStatement(epoch: .random(), head: 5, isWhole: true, holdings: holdings))
             await link.close()
             let ranges = #"{"node":"\#(TestNode.id(1))","epoch":"00000000000000aa","head":1,"whole":true,"authors":"#
             for body in ["", "{}", "null", ranges + #"{"x":{}}}"#, ranges + #"{"\#(TestNode.id(2))":{"1":"1-2"}}}"#] {

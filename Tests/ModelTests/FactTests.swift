@@ -63,4 +63,24 @@ import Testing
             )
         }
     }
+
+    @Test(
+        "a fact's number stays where everybody can reckon with it",
+        arguments: ["0", "-1", "9007199254740993", "9223372036854775807"])
+    func numbers(_ n: String) {
+        let head = Self.head.replacing(#""n":3"#, with: "\"n\":\(n)")
+        #expect(throws: (any Error).self) {
+            _ = try JSONDecoder().decode(Fact.self, from: Data("{\(head),\"kind\":\"x\"}".utf8))
+        }
+    }
+
+    @Test("a claim of more facts than there are numbers is counted, not trapped on")
+    func vastClaims() throws {
+        var claims = Holdings()
+        for n in 1...2048 {
+            claims[NodeID(digest: try #require(Digest256(hex: Self.author))), Incarnation(word: UInt64(n))] =
+                try #require(RangeSet64("1-9007199254740992"))
+        }
+        #expect(claims.count == .max)
+    }
 }

@@ -12,7 +12,7 @@ import Testing
             "--mission=潜水 #3",
             "--interface=eth0.100", "--interface=wlx00c0ca", "--chunk-interval=1", "--chunk-interval=1h",
             "--chunk-size=1KiB",
-            "--chunk-size=1GiB", "--commit-interval=0", "--commit-interval=10s", "--record", "--record=off",
+            "--chunk-size=512MiB", "--commit-interval=0", "--commit-interval=10s", "--record", "--record=off",
             "--mdns=embedded",
             "--pull=none", "--pull=Dive 7", "--view=copy", "--log-level=debug", "--format=jsonl",
         ])

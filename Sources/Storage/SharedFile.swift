@@ -1,0 +1,60 @@
+internal import Model
+internal import Reactor
+
+/// A file that more than one actor may need, closed with its last user. It knows whether its bytes can be relied on.
+final class SharedFile: Sendable {
+    private enum State {
+        case sound
+        /// Synced, and written to no more.
+        case durable
+        /// A sync failed: the kernel reports an error once and calls the pages clean, so a repetition would succeed and
+        /// mean nothing.
+        case suspect
+        /// The bytes are durable in another file, which has taken this one's name.
+        case replaced
+    }
+
+    let descriptor: Descriptor
+    private let state = Locked(State.sound)
+
+    init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+    /// fsync(2) of a file that is written to no more; not again where that has succeeded, and never again where it
+    /// failed.
+    func synchronizeOnce() throws(SyscallError) {
+        switch state.withLock({ $0 }) {
+        case .durable, .replaced: return
+        case .suspect: throw SyscallError.earlierSyncFailed
+        case .sound: break
+        }
+        do {
+            try descriptor.synchronize()
+            state.withLock { $0 = .durable }
+        } catch {
+            state.withLock { $0 = .suspect }
+            throw error
+        }
+    }
+
+    /// Writes the first `length` bytes to another file, durable, which then takes the name; the old one is kept in
+    /// quarantine.
+    func writeAnew(
+        as name: String, in folder: borrowing Directory, length: Int64, keeping aside: String,
+        in quarantine: borrowing Directory, where isSound: ([UInt8]) -> Bool
+    ) throws(SyscallError) -> SharedFile {
+        let bytes = try descriptor.read(count: Int(length), at: 0)
+        guard Int64(bytes.count) == length, isSound(bytes) else { throw SyscallError.earlierSyncFailed }
+        let temporary = ".\(name).anew"
+        try folder.remove(temporary)
+        let file = SharedFile(try folder.openFile(temporary, .createNew))
+        try file.descriptor.write(bytes, at: 0)
+        try file.descriptor.synchronize()
+        // One replacing rename: there is no moment without a file of this name.
+        try quarantine.remove(aside)
+        try folder.link(name, to: quarantine, as: aside)
+        try folder.rename(temporary, to: folder, as: name)
+        try folder.synchronize()
+        state.withLock { $0 = .replaced }
+        return file
+    }
+}
