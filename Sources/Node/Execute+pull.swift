@@ -29,7 +29,7 @@ extension PullOptions {
     private func refuseWhatANodeDecides(_ pulls: String) throws {
         if pulls == PullChoice.none.description {
             throw NodeError(
-                "the node on \(data) is set to pull nothing; start it with --pull all, or stop it and use qnode pull --from"
+                "the node on \(data) pulls nothing; start it with --pull all, or stop it and use qnode pull --from"
             )
         }
         if case .mission(let name) = what, pulls != name {
