@@ -12,6 +12,9 @@ actor HostLookup {
     }
 
     private static let running = Locked(0)
+    /// What a resolver said lately: one that is slower than its caller's patience is not asked in vain, the next caller
+    /// has it.
+    private static let recent = Locked<[Endpoint: (addresses: [SocketAddress], at: MonotonicTime)]>([:])
 
     private let loop: EventLoop
     nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
@@ -32,6 +35,11 @@ actor HostLookup {
         of endpoint: Endpoint, on loop: EventLoop, by deadline: MonotonicTime
     ) async throws(HTTPClientError) -> [SocketAddress] {
         if let address = SocketAddress(numeric: endpoint.host, port: endpoint.port) { return [address] }
+        if let found = recent.withLock({ $0[endpoint] }),
+            found.at.duration(to: SystemClock.monotonic()) < Limits.lookupKept
+        {
+            return found.addresses
+        }
         let lookup = HostLookup(host: endpoint.host, port: endpoint.port, on: loop)
         do {
             return try await withTaskCancellationHandler {
@@ -84,6 +92,12 @@ actor HostLookup {
     private nonisolated func look() {
         let found = SocketAddress.lookUp(host: host, port: port, numericOnly: false)
         Self.running.withLock { $0 -= 1 }
+        if found.failure == nil {
+            Self.recent.withLock { recent in
+                if recent.count >= Limits.peers { recent.removeAll() }
+                recent[Endpoint(host: host, port: port)] = (found.addresses, SystemClock.monotonic())
+            }
+        }
         let result: Result<[SocketAddress], any Error> =
             if let reason = found.failure {
                 .failure(HTTPClientError.unresolved(host: host, reason: reason))

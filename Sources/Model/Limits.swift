@@ -259,7 +259,7 @@ package enum Limits {
     package static let clockStepsKept = 16
 
     /// Between two notes of how the peers' clocks stand, for verbs that run while the node does not.
-    package static let clockNoteInterval = Duration.seconds(10)
+    package static let clockNoteInterval = Duration.seconds(300)
     /// Between two refreshes of partial copies and manifests in the folder for people.
     package static let viewInterval = Duration.seconds(10)
     /// A new open chunk shows in the folder for people this soon: somebody who presses a button looks for the file.
@@ -271,6 +271,9 @@ package enum Limits {
 
     /// A pulled chunk that brings less than this within the stall time is given up. Several chunks share a slow tether.
     package static let headwayBytes = 8 * 1024
+
+    /// A name's addresses serve this long: a tether's resolver may take longer than a dial waits, and addresses change.
+    package static let lookupKept = Duration.seconds(10)
 
     // MARK: Doctor
 

@@ -8,6 +8,9 @@ extension NodeConfiguration {
         // hangs.
         let threads = NodeRuntime.Threads()
         let log = Log(source: "qnode", level: logLevel)
+        do { try raiseDescriptorLimit() } catch {
+            log.warning("the limit of open files stays as it is", ("reason", error.reason))
+        }
         return finishing {
             try threads.loop.runBlocking {
                 let signals = Signals(on: threads.loop)
