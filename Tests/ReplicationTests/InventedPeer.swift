@@ -89,8 +89,10 @@ final class InventedPeer: PeerScript {
     }
 
     func took(_ statement: HoldingsStatement, from node: NodeID) async throws {
+        // Decided first: who reads the statement may straighten the peer at once.
+        let bend = bends.statement
         statements.put([statement])
-        try await bends.statement?(statement)
+        try await bend?(statement)
     }
 
     func facts(in ranges: Holdings) async throws -> FactsAnswer {

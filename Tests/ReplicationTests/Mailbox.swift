@@ -34,9 +34,18 @@ final class Mailbox<Value: Sendable>: Sendable {
         reader?.resume()
     }
 
-    /// Nil at the end.
+    /// Nil at the end. Throws where its task is cancelled, so that a time limit ends a test that waits in vain.
     func next() async throws -> Value? {
+        try await withTaskCancellationHandler {
+            try await take()
+        } onCancel: {
+            change { _ in }
+        }
+    }
+
+    private func take() async throws -> Value? {
         while true {
+            try Task.checkCancellation()
             let taken: Result<Value?, PeerLinkError>? = state.withLock { state in
                 if !state.values.isEmpty { return .success(state.values.removeFirst()) }
                 switch state.end {
@@ -48,7 +57,7 @@ final class Mailbox<Value: Sendable>: Sendable {
             if let taken { return try taken.get() }
             await withCheckedContinuation { continuation in
                 let isReady = state.withLock { state in
-                    if !state.values.isEmpty || state.end != nil { return true }
+                    if !state.values.isEmpty || state.end != nil || Task.isCancelled { return true }
                     state.reader = continuation
                     return false
                 }
