@@ -51,7 +51,9 @@ package struct NodeParts: Sendable {
                 uptimeS: startedAt.duration(to: SystemClock.monotonic()).inSeconds,
                 time: Timestamp.text(SystemClock.reading().realtime), pull: identity.pull),
             recording: await recordingForm(), instrument: await source?.status().form,
-            store: StoreForm(path: store.path, try await store.summary()), peers: reports.map(PeerForm.init),
+            store: StoreForm(
+                path: store.path, try await store.summary(), now: SystemClock.reading().realtime),
+            peers: reports.map(PeerForm.init),
             clocks: await clockForms(reports),
             discovery: DiscoveryForm(await discovery.status, await discovery.sightings))
     }

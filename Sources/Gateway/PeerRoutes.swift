@@ -65,7 +65,7 @@ struct PeerRoutes: Sendable {
 
     private func have(_ request: HTTPRequest) async throws -> HTTPResponse {
         let author = try author(request)
-        let (holdings, head) = await store.holdings()
+        let (holdings, head) = try await store.holdings()
         let shown = author.map { author in holdings.filtered { $0 == author } } ?? holdings
         return .json(WireJSON.encode(HaveForm(head: head, epoch: store.incarnation, authors: shown)))
     }

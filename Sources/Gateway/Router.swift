@@ -70,6 +70,7 @@ struct Router: Sendable {
         switch error {
         case .notFound, .unknownSession: .error(.notFound, code: "not_found", detail: error.description)
         case .outOfSpace: .error(.insufficientStorage, code: "disk_full", detail: error.description)
+        case .indexing: .error(.unavailable, code: "indexing", detail: error.description)
         case .index: .error(.unavailable, code: "index", detail: error.description)
         case .closed: .error(.unavailable, code: "stopping", detail: error.description)
         case .limit: .error(.unprocessable, code: "limit", detail: error.description)

@@ -117,8 +117,12 @@ package struct StoreForm: Codable, Sendable {
     package let wanted: Int64
     package let quarantined: Int64
     package let freeBytes: Int64
+    /// Seconds since the held byte that was not read for longest was last read; nil where nothing is held.
+    package let oldestReadAgeS: Double?
+    /// How much of the log the index covers, from 0 to 1, while the counts are not known; nil where they are.
+    package let indexed: Double?
 
-    package init(path: String, _ summary: StoreSummary) {
+    package init(path: String, _ summary: StoreSummary, now: Int64) {
         self.path = path
         sessions = summary.sessions
         chunks = summary.chunks
@@ -129,10 +133,15 @@ package struct StoreForm: Codable, Sendable {
         wanted = summary.wanted
         quarantined = summary.quarantined
         freeBytes = summary.freeBytes
+        oldestReadAgeS = summary.oldestRead.map {
+            Double(max(0, now.subtractingReportingOverflow($0).partialValue)) / 1e9
+        }
+        indexed = summary.indexed
     }
 
     enum CodingKeys: String, CodingKey {
-        case path, sessions, chunks, rows, facts, wanted, quarantined
+        case path, sessions, chunks, rows, facts, wanted, quarantined, indexed
+        case oldestReadAgeS = "oldest_read_age_s"
         case dataChunks = "data_chunks"
         case chunkBytes = "chunk_bytes"
         case freeBytes = "free_bytes"

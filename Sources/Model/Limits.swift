@@ -24,6 +24,8 @@ package enum Limits {
     package static let logSegmentBytes: Int64 = 64 << 20
     /// The index may lag the log by this many facts: that many replay in about 0.1 s.
     package static let indexLag = 4096
+    /// An index that failed is tried again so often: its disk may be full, and queries wait for it.
+    package static let indexRetryInterval = Duration.seconds(5)
     /// Facts that are appended with one sync.
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
@@ -274,6 +276,23 @@ package enum Limits {
 
     /// A name's addresses serve this long: a tether's resolver may take longer than a dial waits, and addresses change.
     package static let lookupKept = Duration.seconds(10)
+
+    // MARK: Scrub
+
+    /// Read back in the background: a card of 64 GB in five hours, and no diver's transfer notices.
+    package static let scrubBytesPerSecond: Int64 = 4_000_000
+    /// Share of one core: what SHA-256 costs without the processor's instructions counts more than the bytes.
+    package static let scrubCoreShare = 0.01
+    /// A byte that was read is not read again before: reading wears nothing, but it takes power.
+    package static let scrubInterval = Duration.seconds(86_400)
+    /// Read between two pauses, so that pauses are long and wakeups few.
+    package static let scrubStretchBytes: Int64 = 1 << 20
+    package static let scrubStretchChunks = 64
+    package static let scrubPieceBytes = 256 * 1024
+    /// Where there is nothing to read, it is looked for again so often.
+    package static let scrubLookInterval = Duration.seconds(10)
+    /// Chunks that somebody found missing and that are looked at first.
+    package static let suspects = 1024
 
     // MARK: Doctor
 

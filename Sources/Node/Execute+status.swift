@@ -122,12 +122,15 @@ struct StatusText {
 
     private func held(_ store: StoreForm, _ words: StatusWords) -> String {
         var text = "nothing yet"
-        if store.sessions > 0 {
+        if let indexed = store.indexed {
+            text = style.doubtful("the index is being made from the log, \(Int(indexed * 100)) % done")
+        } else if store.sessions > 0 {
             text = words.rowsInChunks(store.rows, store.dataChunks)
             text += " of \(words.counted(store.sessions, "session")), \(TerminalQuantity.bytes(store.chunkBytes))"
             text += " with the raw lines"
         }
         text += "; \(TerminalQuantity.bytes(store.freeBytes)) free"
+        if let age = store.oldestReadAgeS { text += "; every byte read within \(words.duration(age))" }
         if store.wanted > 0 { text += "; " + style.doubtful("\(words.count(store.wanted)) chunks still to come") }
         if store.quarantined > 0 {
             text += "; " + style.bad("\(words.counted(store.quarantined, "file")) in quarantine, see qnode verify")

@@ -50,7 +50,7 @@ package struct NodeRuntime: Sendable {
             let identity = try identity(configuration)
             let store = try await Store.open(
                 configuration.data, node: identity.node, incarnation: .random(), lanes: threads.lanes,
-                view: configuration.view, log: log.named("store"))
+                view: configuration.view, log: log.named("store"), catchesUp: false)
             do {
                 return try await compose(configuration, store, threads, log)
             } catch {
@@ -181,6 +181,8 @@ extension NodeRuntime {
     /// In the order of their start; each stops when those behind it have.
     private var services: [any Service] {
         var services: [any Service] = [
+            NamedService("index") { try await store.keepIndex { try await parts.loop.sleep(for: $0) } },
+            NamedService("scrub") { try await store.scrub { try await parts.loop.sleep(for: $0) } },
             NamedService("log watch") { await parts.growth.run() },
             NamedService("folder for people") { try await refreshView() },
         ]

@@ -128,6 +128,9 @@ extension Descriptor {
     /// `synchronize`.
     package borrowing func startWriteback() { qn_start_writeback(raw) }
 
+    /// Lets the kernel drop what it has cached of the file, so that the next read comes from the disk. A hint.
+    package borrowing func forgetCache() { _ = posix_fadvise(raw, 0, 0, POSIX_FADV_DONTNEED) }
+
     package borrowing func truncate(to length: Int64) throws(SyscallError) {
         let raw = self.raw
         _ = try retrying("ftruncate") { Glibc.ftruncate(raw, off_t(length)) }

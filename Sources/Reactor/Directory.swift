@@ -82,6 +82,14 @@ package struct Directory: ~Copyable, Sendable {
         return Int64(status.st_size)
     }
 
+    /// Whether two names lead to one file.
+    package borrowing func isSameFile(
+        _ name: String, as otherName: String, in other: borrowing Directory
+    ) throws(SyscallError) -> Bool {
+        guard let first = try status(of: name), let second = try other.status(of: otherName) else { return false }
+        return first.st_dev == second.st_dev && first.st_ino == second.st_ino
+    }
+
     private borrowing func status(of name: String) throws(SyscallError) -> stat? {
         let directory = descriptor.raw
         var status = Glibc.stat()

@@ -20,6 +20,9 @@ package enum SystemClock {
     /// `CLOCK_MONOTONIC_RAW`, nanoseconds: not slewed by NTP, so what clock exchanges are taken on.
     package static func raw() -> Int64 { read(CLOCK_MONOTONIC_RAW) }
 
+    /// Processor time of the calling thread, nanoseconds.
+    package static func threadTime() -> Int64 { read(CLOCK_THREAD_CPUTIME_ID) }
+
     private static func read(_ clock: clockid_t) -> Int64 {
         var time = timespec()
         clock_gettime(clock, &time)

@@ -151,7 +151,7 @@ actor ChunkPuller {
 
     private func look(_ request: PullQueue.ScanRequest) async {
         do {
-            let missing = await missingHere()
+            let missing = try await missingHere()
             let (found, isPartial) = try await wanted(request, missing: missing)
             queue.endScan(request, found: found, isPartial: isPartial, missing: missing, now: venue.now())
         } catch {
@@ -166,9 +166,9 @@ actor ChunkPuller {
     }
 
     /// Chunk facts that were heard of and whose bytes are not here.
-    private func missingHere() async -> Holdings {
+    private func missingHere() async throws(StoreError) -> Holdings {
         let heard = await store.heard()
-        return heard.subtracting(await store.holdings().holdings)
+        return heard.subtracting(try await store.holdings().holdings)
     }
 
     private func wanted(
@@ -240,7 +240,7 @@ actor ChunkPuller {
     /// What each connected peer has, that is wanted, and that is not here.
     func backlogs() async throws(StoreError) -> [NodeID: PeerReport.Backlog] {
         guard !attachments.isEmpty else { return [:] }
-        let missing = await missingHere()
+        let missing = try await missingHere()
         let request = PullQueue.ScanRequest(
             policy: queue.policy, limit: Limits.deepWantedScan, excluding: [], searchedFor: nil)
         let (found, isPartial) = try await wanted(request, missing: missing)

@@ -31,7 +31,7 @@ extension PeerFollower {
     ) async throws -> (head: Int64, epoch: Incarnation) {
         let have = try await ask(connection, attachment, author)
         // What this very process wrote it has; a peer that says otherwise would be refused.
-        let unheard = await unknown(of: have.holdings)
+        let unheard = try await unknown(of: have.holdings)
             .removing(author: store.node, incarnation: store.incarnation)
         if !unheard.isEmpty {
             log.info("a peer has facts that are news here", ("peer", greeting.name), ("facts", unheard.count))
@@ -55,10 +55,10 @@ extension PeerFollower {
     }
 
     /// Neither held nor heard of.
-    private func unknown(of holdings: Holdings) async -> Holdings {
+    private func unknown(of holdings: Holdings) async throws(StoreError) -> Holdings {
         // In this order: what is heard of becomes held, not the other way round.
         let heard = await store.heard()
-        return holdings.subtracting(heard).subtracting(await store.holdings().holdings)
+        return holdings.subtracting(heard).subtracting(try await store.holdings().holdings)
     }
 
     private func hasRoomToHear() async -> Bool {
@@ -79,7 +79,7 @@ extension PeerFollower {
             try await receive(answer.facts, of: author)
             await puller.wake()
             guard answer.hasMore else { return }
-            rest = await unknown(of: rest)
+            rest = try await unknown(of: rest)
             guard rest == asked else { continue }
             // Nothing of it was taken: what the store refuses is not asked for again, and an answer of nothing is no
             // answer.
@@ -163,7 +163,7 @@ extension PeerFollower {
             var isTold = false
             while !isTold {
                 try check(connection)
-                let (holdings, head) = await store.holdings()
+                let (holdings, head) = try await store.holdings()
                 switch schedule.next(epoch: store.incarnation, head: head, holdings: holdings, now: venue.now()) {
                 case .nothing: isTold = true
                 case .wait(let until): try await venue.sleep(venue.now().duration(to: until))

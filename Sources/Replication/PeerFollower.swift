@@ -94,6 +94,14 @@ actor PeerFollower {
     /// Tries the peer now, whatever the schedule says.
     func hurry() { schedule.hurry() }
 
+    /// Ends the link and dials again, to hear everything anew.
+    func compareAnew() async {
+        guard let link = state.connection?.link else { return }
+        cause = Parting(fault: nil, reason: "something is to be heard anew")
+        schedule.hurry()
+        await link.close()
+    }
+
     /// Ends `run` soon.
     func retire() async {
         let link = state.connection?.link

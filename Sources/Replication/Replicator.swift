@@ -75,9 +75,13 @@ package actor Replicator: FollowerRegistry {
 
     /// Runs until its task is cancelled; once.
     package func run() async {
+        // What is held here is not known before.
+        await store.whenComplete()
         let puller = self.puller
         await withDiscardingTaskGroup { group in
             group.addTask { await puller.run() }
+            group.addTask { await self.followLosses() }
+            group.addTask { await self.followForgettings() }
             for await _ in starts {
                 let followers = starting
                 starting = []
@@ -87,6 +91,21 @@ package actor Replicator: FollowerRegistry {
         }
         followers = [:]
         starting = []
+    }
+
+    /// What is lost here is asked for at once.
+    private func followLosses() async {
+        for await _ in store.losses() { await puller.wake() }
+    }
+
+    /// What is known here no more is compared anew, on fresh links: what a peer sent before it does not send again.
+    private func followForgettings() async {
+        var isFirst = true
+        for await _ in store.forgettings() {
+            // It rings once at the beginning, when nobody is connected.
+            if !isFirst { for follower in followers.values { await follower.compareAnew() } }
+            isFirst = false
+        }
     }
 
     // MARK: Whom to follow
@@ -209,7 +228,8 @@ package actor Replicator: FollowerRegistry {
         do { backlogs = try await puller.backlogs() } catch {
             log.warning("cannot tell the backlog", ("error", error))
         }
-        let own = await store.holdings().holdings.filtered { $0 == store.node }
+        // While the index is made, nobody can say what is not acknowledged.
+        let own = (try? await store.holdings())?.holdings.filtered { $0 == store.node } ?? Holdings()
         var reports: [PeerReport] = []
         var reported: Set<NodeID> = []
         for token in directory.entries.keys.sorted() {

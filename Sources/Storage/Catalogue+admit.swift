@@ -39,7 +39,9 @@ extension Catalogue {
         // 6 to 8. The fact is logged and synced; event and index follow from it.
         let sound = candidates.indices.filter { failures[$0] == nil }
         do {
+            let back = sound.map { candidates[$0] }.filter { isLost($0.recorded.fact.name) }.map(\.chunk.sha256)
             try append(sound.map { candidates[$0].recorded })
+            try regain(Set(back))
         } catch {
             for position in sound { failures[position] = error }
         }
@@ -126,24 +128,13 @@ extension Catalogue {
         try folder.openFile(name, .read).changeMode(0o440)
         if try folder.renameNew(name, to: target, as: id.description) { return }
         let present = try target.openFile(id.description, .read)
-        if try digest(of: present) == id {
+        if try ChunkDigester.digest(of: present) == id {
             try folder.remove(name)
         } else {
             log.error("a chunk in the store is damaged; it is replaced", ("chunk", id))
             try target.rename(id.description, to: directory.quarantine, as: "\(id).damaged")
             noteQuarantine()
             _ = try folder.renameNew(name, to: target, as: id.description)
-        }
-    }
-
-    func digest(of file: borrowing Descriptor) throws(SyscallError) -> ChunkID {
-        let digester = ChunkDigester()
-        var offset: Int64 = 0
-        while true {
-            let piece = try file.read(count: 1 << 20, at: offset)
-            if piece.isEmpty { return digester.finish() }
-            digester.update(piece[...])
-            offset += Int64(piece.count)
         }
     }
 }

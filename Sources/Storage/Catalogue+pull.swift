@@ -86,7 +86,7 @@ extension Catalogue {
                 try folder.kind(of: chunk.sha256.description) == .file
             else { return false }
             let file = try folder.openFile(chunk.sha256.description, .read)
-            guard try digest(of: file) != chunk.sha256 else { return true }
+            guard try ChunkDigester.digest(of: file) != chunk.sha256 else { return true }
             try folder.rename(
                 chunk.sha256.description, to: directory.quarantine, as: "\(chunk.sha256).damaged")
             noteQuarantine()

@@ -80,32 +80,77 @@ extension Catalogue {
     }
 
     func summary() throws(StoreError) -> StoreSummary {
+        let free = try lifting { () throws(SyscallError) in try directory.root.space().free }
+        if let progress = replayProgress() {
+            return StoreSummary(
+                sessions: 0, chunks: 0, dataChunks: 0, chunkBytes: 0, rows: 0, facts: 0, wanted: 0,
+                quarantined: quarantined, freeBytes: free, oldestRead: nil,
+                indexed: progress.total > 0 ? Double(progress.done) / Double(progress.total) : 0)
+        }
         let counts = try indexed { index throws(SQLite.Failure) in try index.counts() }
         return StoreSummary(
-            sessions: Int64(try indexed { index throws(SQLite.Failure) in try index.sessions() }.count),
+            sessions: try indexed { index throws(SQLite.Failure) in try index.sessionCount() },
             chunks: counts.chunks, dataChunks: counts.dataChunks, chunkBytes: counts.chunkBytes, rows: counts.rows,
-            facts: head,
-            wanted: try indexed { index throws(SQLite.Failure) in try index.heardCount() }, quarantined: quarantined,
-            freeBytes: try lifting { () throws(SyscallError) in try directory.root.space().free })
+            facts: head, wanted: try indexed { index throws(SQLite.Failure) in try index.heardCount() },
+            quarantined: quarantined, freeBytes: free,
+            oldestRead: try indexed { index throws(SQLite.Failure) in try index.oldestRead() }, indexed: nil)
     }
 
     // MARK: The folder for people
 
     /// Gives the slot's first chunk its name. The view is derived: what fails is only logged.
     func show(_ session: SessionID, _ chunk: ChunkFact) {
+        guard isComplete else { return showLater(session, chunk) }
+        show(session, chunk.stream, chunk.index)
+    }
+
+    /// Slots whose first chunk is another now, or gone.
+    func showAgain(_ slots: [Index.Slot]) {
+        for slot in slots {
+            guard let session = SessionID(bytes: slot.session), let stream = StreamName(slot.stream) else { continue }
+            show(session, stream, slot.index)
+            stale.insert(session)
+        }
+    }
+
+    /// The slot's name in the folder for people does not lead to this chunk, which counts there. A folder that somebody
+    /// deleted is not missed.
+    func isMisshown(_ slot: Index.Slot, _ id: ChunkID) -> Bool {
+        guard view.mode != .off, let session = SessionID(bytes: slot.session), let name = StreamName(slot.stream) else {
+            return false
+        }
+        do {
+            guard let summary = try opening(of: session),
+                let stream = summary.streams.first(where: { $0.name == name }),
+                try indexed({ index throws(SQLite.Failure) in try index.firstChunk(session, name, slot.index) }) == id
+            else { return false }
+            return try lifting { () throws(SyscallError) in
+                guard try view.exists(mission: summary.mission, session: session) else { return false }
+                return try !view.shows(id, of: summary, session: session, stream: stream, index: slot.index)
+            }
+        } catch {
+            log.warning("the folder for people cannot be checked", ("session", session), ("reason", error))
+            return false
+        }
+    }
+
+    private func show(_ session: SessionID, _ name: StreamName, _ position: Int64) {
         guard view.mode != .off else { return }
         do {
             guard let summary = try opening(of: session),
-                let stream = summary.streams.first(where: { $0.name == chunk.stream }),
-                let first = try indexed({ index throws(SQLite.Failure) in
-                    try index.firstChunk(session, chunk.stream, chunk.index)
-                })
+                let stream = summary.streams.first(where: { $0.name == name })
             else { return }
+            let found = try indexed { index throws(SQLite.Failure) in try index.firstChunk(session, name, position) }
+            guard let first = found else {
+                return try lifting { () throws(SyscallError) in
+                    try view.hide(of: summary, session: session, stream: stream, index: position)
+                }
+            }
             let isNew = try lifting { () throws(SyscallError) in
                 try !view.exists(mission: summary.mission, session: session)
             }
             try lifting { () throws(SyscallError) in
-                try view.show(first, of: summary, session: session, stream: stream, index: chunk.index)
+                try view.show(first, of: summary, session: session, stream: stream, index: position)
             }
             // The folder was not there: deleted by somebody, or never made. What belongs into it is shown again.
             if isNew { try showAll(session, summary) }

@@ -3,7 +3,13 @@ internal import Reactor
 
 extension Catalogue {
     /// Holdings and the head for which they are true.
-    var statement: (holdings: Holdings, head: Int64) { (holdings, head) }
+    func statement() throws(StoreError) -> (holdings: Holdings, head: Int64) {
+        guard isComplete else {
+            let progress = replayProgress()
+            throw .indexing(doneBytes: progress?.done ?? 0, totalBytes: progress?.total ?? 0)
+        }
+        return (holdings, head)
+    }
 
     /// Finishes seals that a crash broke off: wherever the bytes are, their digest is checked, and exactly the fact of
     /// the seal record enters the log, unless its name is there. In groups, as they were begun: a start does not wait
@@ -38,12 +44,12 @@ extension Catalogue {
     /// The chunk's file, under its old name or its new one, if its bytes are those of the digest.
     private func sealedFile(_ seal: WALRecord.Seal) throws(StoreError) -> SharedFile? {
         try lifting { () throws(SyscallError) in
-            if let file = try sourceFile(seal), try digest(of: file.descriptor) == seal.id { return file }
+            if let file = try sourceFile(seal), try ChunkDigester.digest(of: file.descriptor) == seal.id { return file }
             guard let folder = try directory.existingChunkFolder(seal.id),
                 try folder.kind(of: seal.id.description) == .file
             else { return nil }
             let file = SharedFile(try folder.openFile(seal.id.description, .read))
-            return try digest(of: file.descriptor) == seal.id ? file : nil
+            return try ChunkDigester.digest(of: file.descriptor) == seal.id ? file : nil
         }
     }
 

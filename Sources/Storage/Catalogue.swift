@@ -12,14 +12,19 @@ actor Catalogue {
     let log: Log
     let reader: FactLogReader
     let view: FolderView
+    let mint: FactMint
     private var facts: FactLog
-    /// nil while it cannot be used: recording goes on by the log alone.
-    private var index: Index?
-    private var indexFailure: String?
-    private(set) var holdings: Holdings
-    private(set) var heard: Holdings
-    private var heardCount: Int64
-    private(set) var head: Int64
+    private var index: IndexState
+    /// Whether what is said below of facts is all there is: not while the first replay runs.
+    private(set) var isComplete = false
+    /// Names of the facts in the log.
+    var logged = Holdings()
+    /// Those of them that are held: without the facts of chunks whose bytes are gone.
+    var holdings = Holdings()
+    /// Chunk facts whose bytes are not here: never were, or are gone.
+    var heard = Holdings()
+    var heardCount: Int64 = 0
+    private(set) var head: Int64 = 0
     /// Chunks being pulled piece by piece.
     var pulls: [ChunkID: Pull] = [:]
     /// Session facts that were read for the folder for people; a session has one, which never changes.
@@ -31,39 +36,132 @@ actor Catalogue {
     /// Before this no manifest is written but those of what ends.
     var manifestsDue = MonotonicTime(nanoseconds: 0)
     private(set) var quarantined: Int64
+    /// Chunks that were sealed before the index could tell where they belong in the folder for people.
+    private var unshown: [(session: SessionID, chunk: ChunkFact)] = []
     private let bell: Bell
+    /// Rings when a chunk that was held is held no more.
+    let losses = Bell()
+    /// Rings when a fact that was held or heard of is not known any more.
+    let forgettings = Bell()
+
+    private enum IndexState {
+        case ready(Index)
+        /// It is behind the log, by a little after a crash or by all of it.
+        case replaying(LogReplay)
+        /// It cannot be used: recording goes on by the log alone. Tried again from time to time.
+        case failed(String, isDamaged: Bool)
+    }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
 
-    /// Call on the lane: opening blocks.
+    /// Call on the lane: opening blocks. The index is not read yet: `catchUp` does that.
     init(
-        lane: DiskLane, directory: DataDirectory, node: NodeID, incarnation: Incarnation, journal: Journal,
-        view: ViewMode, bell: Bell, log: Log
+        lane: DiskLane, directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell, log: Log
     ) throws(StoreError) {
-        var opened = try OpenedCatalogue.open(directory)
-        for report in opened.reports { log.warning(report) }
         self.lane = lane
         self.directory = directory
-        self.node = node
-        self.incarnation = incarnation
+        self.mint = mint
+        node = mint.node
+        incarnation = mint.incarnation
         self.journal = journal
         self.log = log
         self.bell = bell
         self.view = FolderView(directory: directory, mode: view)
         reader = FactLogReader(directory: directory)
-        holdings = opened.holdings
-        heard = opened.heard
-        heardCount = opened.heard.count
-        head = opened.head
-        quarantined = opened.quarantined
-        index = opened.takeIndex()
-        facts = opened.takeLog()
-        bell.begin(at: head)
+        index = .failed("it was not opened yet", isDamaged: false)
+        do throws(SyscallError) {
+            var reports: [String] = []
+            facts = try FactLog.open(directory, reports: &reports)
+            quarantined = Int64(try directory.quarantine.names().count)
+            for report in reports { log.warning(report) }
+        } catch {
+            throw DataDirectory.explain(error, path: "\(directory.path)/log")
+        }
     }
 
     func close() {
-        index = nil
-        indexFailure = "the store is closed"
+        index = .failed("the store is closed", isDamaged: false)
+        losses.finish()
+        forgettings.finish()
+    }
+
+    // MARK: The index
+
+    /// Brings the index up to the log, a stretch of it at a time. True when there is no more to do, be it that the
+    /// index cannot be had for now.
+    func catchUp() -> Bool {
+        do {
+            switch index {
+            case .ready: return true
+            case .failed(_, let isDamaged):
+                if isDamaged { try discardIndex() }
+                index = .replaying(try beginReplay())
+            case .replaying: break
+            }
+            guard case .replaying(let replay) = index, try replay.step(now: mint.now().realtime) else { return false }
+            try adopt(replay)
+            return true
+        } catch {
+            return failed(error)
+        }
+    }
+
+    /// How much of the log the index covers, while it does not cover all of it.
+    func replayProgress() -> (done: Int64, total: Int64)? {
+        guard case .replaying(let replay) = index else { return nil }
+        // A length that cannot be read costs the sight of the end, no more.
+        return (replay.doneBytes, (try? replay.totalBytes()) ?? replay.doneBytes)
+    }
+
+    private func beginReplay() throws -> LogReplay {
+        let path = "\(directory.path)/\(Index.fileName)"
+        do {
+            return try LogReplay(try Index(path: path, own: node, lines: reader), directory, reader)
+        } catch let error as SQLite.Failure where !error.isPassing {
+            log.warning("the index is made again from the log", ("reason", error.message))
+            try discardIndex()
+            return try LogReplay(try Index(path: path, own: node, lines: reader), directory, reader)
+        }
+    }
+
+    private func discardIndex() throws(SyscallError) {
+        for suffix in ["", "-wal", "-shm"] { try directory.root.remove(Index.fileName + suffix) }
+    }
+
+    private func adopt(_ replay: LogReplay) throws(SQLite.Failure) {
+        let lost = try replay.index.lostNames()
+        heard = try replay.index.heardNames()
+        heardCount = heard.count
+        logged = replay.logged
+        holdings = logged.subtracting(lost)
+        head = replay.seq
+        index = .ready(replay.index)
+        if replay.damagedLines > 0 {
+            log.error("damaged lines of the log were passed over", ("lines", replay.damagedLines))
+        }
+        if isComplete {
+            // What was heard of is known by peers alone: they are asked anew.
+            forgettings.ring(at: head)
+        } else {
+            isComplete = true
+            bell.ring(at: head)
+        }
+        let late = unshown
+        unshown = []
+        for (session, chunk) in late { show(session, chunk) }
+    }
+
+    /// The index is derived: where it fails, the log is complete all the same. What is damaged is made again at once,
+    /// what a full disk or a lock caused is tried again later. Answers whether to wait.
+    private func failed(_ error: any Error) -> Bool {
+        var reason = "\(error)"
+        var isDamaged = false
+        if let failure = error as? SQLite.Failure {
+            (reason, isDamaged) = (failure.message, !failure.isPassing)
+        }
+        log.error("the index failed; the log has everything", ("reason", reason))
+        index = .failed(reason, isDamaged: isDamaged)
+        return true
     }
 
     // MARK: Writing facts
@@ -72,7 +170,7 @@ actor Catalogue {
     @discardableResult
     func append(_ recorded: [RecordedFact]) throws(StoreError) -> [RecordedFact] {
         var names: Set<FactName> = []
-        let new = recorded.filter { !holdings.contains($0.fact.name) && names.insert($0.fact.name).inserted }
+        let new = recorded.filter { !logged.contains($0.fact.name) && names.insert($0.fact.name).inserted }
         guard !new.isEmpty else { return [] }
         let positions: [LogPosition]
         do {
@@ -80,34 +178,36 @@ actor Catalogue {
         } catch {
             throw DataDirectory.explain(error, path: "\(directory.path)/log")
         }
+        guard isComplete else {
+            // The replay finds them in the log.
+            for fact in new { logged.insert(fact.fact.name) }
+            return new
+        }
         var entries: [Index.Entry] = []
         for (fact, position) in zip(new, positions) {
             head += 1
+            logged.insert(fact.fact.name)
             holdings.insert(fact.fact.name)
-            if heard.contains(fact.fact.name) {
-                heard.remove(fact.fact.name)
-                heardCount -= 1
-            }
+            forgetHeard(fact.fact.name)
             entries.append(Index.Entry(seq: head, position: position, recorded: fact))
         }
-        bell.ring(at: head)
         apply(entries)
+        bell.ring(at: head)
         return new
     }
 
-    /// The index is derived: where it fails, the log is complete all the same, and the next start makes it again.
+    func forgetHeard(_ name: FactName) {
+        guard heard.contains(name) else { return }
+        heard.remove(name)
+        heardCount -= 1
+    }
+
     private func apply(_ entries: [Index.Entry]) {
-        guard let index else { return }
-        do {
-            try index.apply(entries, held: holdings)
-        } catch {
-            log.error("the index failed; it is made again at the next start", ("reason", error.message))
-            indexFailure = error.message
-            self.index = nil
-        }
         for entry in entries {
             if let session = entry.recorded.fact.session { stale.insert(session) }
         }
+        guard case .ready(let index) = index else { return }
+        do { try index.apply(entries, logged: logged, now: mint.now().realtime) } catch { _ = failed(error) }
     }
 
     /// Remembers chunk facts that are new here; as many as there is room for.
@@ -122,26 +222,41 @@ actor Catalogue {
     /// How many more chunk facts may be heard of.
     var heardRoom: Int { Int(clamping: max(0, Int64(Limits.heardFacts) - heardCount)) }
 
+    /// As soon as the index can tell where it belongs. No instrument seals so many while the log is replayed.
+    func showLater(_ session: SessionID, _ chunk: ChunkFact) {
+        if unshown.count < Limits.indexLag { unshown.append((session, chunk)) }
+    }
+
     func noteQuarantine() { quarantined += 1 }
 
     // MARK: Asking the index
 
     func indexed<Result>(_ body: (Index) throws(SQLite.Failure) -> Result) throws(StoreError) -> Result {
-        guard let index else { throw .index(indexFailure ?? "it is not open") }
-        do { return try body(index) } catch { throw .index(error.message) }
+        switch index {
+        case .ready(let index):
+            do { return try body(index) } catch {
+                // What cannot be read cannot be believed in anything else either.
+                if !error.isPassing { _ = failed(error) }
+                throw .index(error.message)
+            }
+        case .replaying:
+            let progress = replayProgress() ?? (0, 0)
+            throw .indexing(doneBytes: progress.done, totalBytes: progress.total)
+        case .failed(let reason, _): throw .index(reason)
+        }
     }
 
+    /// nil where the line is damaged: it is forgotten.
     func read(_ row: Index.FactRow) throws(StoreError) -> LoggedFact? {
-        do {
-            guard let bytes = try reader.read(row.position) else {
-                log.error(
-                    "a line of the log is damaged", ("segment", row.position.segment), ("offset", row.position.offset))
-                return nil
-            }
-            return LoggedFact(seq: row.seq, author: row.author, kind: row.kind, bytes: bytes)
-        } catch {
+        let bytes: [UInt8]?
+        do { bytes = try reader.read(row.position) } catch {
             throw DataDirectory.explain(error, path: "\(directory.path)/log")
         }
+        guard let bytes else {
+            try forget(row)
+            return nil
+        }
+        return LoggedFact(seq: row.seq, author: row.author, kind: row.kind, bytes: bytes)
     }
 
     func recorded(seq: Int64) throws(StoreError) -> RecordedFact? {

@@ -1,5 +1,6 @@
 internal import COpenSSL
 internal import Model
+internal import Reactor
 
 /// SHA-256 of bytes that come in pieces.
 final class ChunkDigester {
@@ -25,6 +26,17 @@ final class ChunkDigester {
         let done = EVP_DigestFinal_ex(context, &digest, nil)
         guard done == 1, let digest = Digest256(bytes: digest) else { preconditionFailure("a digest is finished once") }
         return ChunkID(digest: digest)
+    }
+
+    static func digest(of file: borrowing Descriptor) throws(SyscallError) -> ChunkID {
+        let digester = ChunkDigester()
+        var offset: Int64 = 0
+        while true {
+            let piece = try file.read(count: 1 << 20, at: offset)
+            if piece.isEmpty { return digester.finish() }
+            digester.update(piece[...])
+            offset += Int64(piece.count)
+        }
     }
 
     static func digest(of bytes: [UInt8]) -> ChunkID {

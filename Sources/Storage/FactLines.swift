@@ -20,6 +20,9 @@ struct FactLines {
         self.offset = offset
     }
 
+    /// Where the next line begins.
+    var position: Int64 { offset + Int64(start) }
+
     mutating func next() throws(SyscallError) -> Line? {
         while true {
             if let end = pending[start...].firstIndex(of: UInt8(ascii: "\n")) {

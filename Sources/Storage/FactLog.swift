@@ -115,18 +115,13 @@ struct FactLog: ~Copyable {
     }
 }
 
-/// Reads the log: single facts by position, or line by line. Used by one thread.
+/// Reads single facts of the log by position, and knows its segments. Used by one thread.
 final class FactLogReader {
     private let directory: DataDirectory
     /// Segments that were read from; a store has a handful.
     private var files: [Int64: SharedFile] = [:]
 
     init(directory: DataDirectory) { self.directory = directory }
-
-    enum Line {
-        case fact([UInt8], LogPosition)
-        case damaged(segment: Int64, offset: Int64)
-    }
 
     /// One fact's bytes; nil where the line is damaged.
     func read(_ position: LogPosition) throws(SyscallError) -> [UInt8]? {
@@ -136,41 +131,18 @@ final class FactLogReader {
         return FactLog.fact(ofLine: line[...]).map(Array.init)
     }
 
+    /// nil where there is no such segment.
+    func existingSegment(_ number: Int64) throws(SyscallError) -> SharedFile? {
+        do { return try segment(number) } catch {
+            if error.isNotFound { return nil }
+            throw error
+        }
+    }
+
     private func segment(_ number: Int64) throws(SyscallError) -> SharedFile {
         if let file = files[number] { return file }
         let file = SharedFile(try directory.log.openFile(FactLog.name(number), .read))
         files[number] = file
         return file
-    }
-
-    /// Calls `body` for each line from (segment, offset) on.
-    func forEach(
-        from start: (segment: Int64, offset: Int64), _ body: (Line) throws(StoreError) -> Void
-    ) throws(StoreError) {
-        do {
-            for segment in try FactLog.segments(directory) where segment >= start.segment {
-                try read(segment: segment, from: segment == start.segment ? start.offset : 0, body)
-            }
-        } catch let error as SyscallError {
-            throw DataDirectory.explain(error, path: "\(directory.path)/log")
-        } catch let error as StoreError {
-            throw error
-        } catch {
-            preconditionFailure("reading the log fails with a system call: \(error)")
-        }
-    }
-
-    private func read(
-        segment: Int64, from offset: Int64, _ body: (Line) throws(StoreError) -> Void
-    ) throws {
-        var lines = FactLines(file: try self.segment(segment), from: offset)
-        while let line = try lines.next() {
-            if let fact = line.fact {
-                try body(
-                    .fact(fact, LogPosition(segment: segment, offset: line.offset, length: Int64(fact.count))))
-            } else {
-                try body(.damaged(segment: segment, offset: line.offset))
-            }
-        }
     }
 }

@@ -77,6 +77,40 @@ struct FolderView {
         }
     }
 
+    /// Whether a slot's name leads to this chunk: the same file, or one with the same bytes.
+    func shows(
+        _ id: ChunkID, of opening: SessionOpening, session: SessionID, stream: StreamDescription, index: Int64
+    ) throws(SyscallError) -> Bool {
+        let name = Self.chunkName(stream, index)
+        let top = try folder(mission: opening.mission, session: session)
+        guard let sub = name.folder else { return try shows(id, in: top, as: name.file) }
+        return try shows(id, in: try top.makeDirectory(sub), as: name.file)
+    }
+
+    private func shows(
+        _ id: ChunkID, in folder: borrowing Directory, as name: String
+    ) throws(SyscallError) -> Bool {
+        guard try folder.kind(of: name) == .file, let chunks = try directory.existingChunkFolder(id) else {
+            return false
+        }
+        if try folder.isSameFile(name, as: id.description, in: chunks) { return true }
+        return try ChunkDigester.digest(of: try folder.openFile(name, .read)) == id
+    }
+
+    /// Takes a slot's name away: nothing is held that could stand there.
+    func hide(
+        of opening: SessionOpening, session: SessionID, stream: StreamDescription, index: Int64
+    ) throws(SyscallError) {
+        guard mode != .off, try exists(mission: opening.mission, session: session) else { return }
+        let name = Self.chunkName(stream, index)
+        let top = try folder(mission: opening.mission, session: session)
+        if let sub = name.folder {
+            try top.makeDirectory(sub).remove(name.file)
+        } else {
+            try top.remove(name.file)
+        }
+    }
+
     private func place(_ id: ChunkID, in folder: borrowing Directory, as name: String) throws(SyscallError) {
         try folder.remove(name)
         guard let chunks = try directory.existingChunkFolder(id) else { return }

@@ -54,6 +54,30 @@ extension Index {
         return found
     }
 
+    /// The fact whose line begins there. Reads the whole table: it is asked for damaged lines only.
+    func fact(segment: Int64, start: Int64) throws(SQLite.Failure) -> FactRow? {
+        var found: FactRow?
+        try sqlite.query(
+            "SELECT \(Self.factColumns) FROM facts WHERE segment = ? AND start = ?",
+            [.integer(segment), .integer(start)]
+        ) { row in
+            found = self.factRow(row)
+            return false
+        }
+        return found
+    }
+
+    func name(seq: Int64) throws(SQLite.Failure) -> FactName? {
+        var name: FactName?
+        try sqlite.query("SELECT author, incarnation, n FROM facts WHERE seq = ?", [.integer(seq)]) { row in
+            name = self.node(row.integer(0)).map {
+                FactName(author: $0, incarnation: Incarnation(row: row.integer(1)), n: row.integer(2))
+            }
+            return false
+        }
+        return name
+    }
+
     // MARK: Sessions
 
     struct SessionRow {
@@ -89,6 +113,10 @@ extension Index {
         return rows
     }
 
+    func sessionCount() throws(SQLite.Failure) -> Int64 {
+        try sqlite.integer("SELECT COUNT(*) FROM sessions") ?? 0
+    }
+
     /// Sessions of this author without an end.
     func unended(of author: NodeID) throws(SQLite.Failure) -> [SessionID] {
         var found: [SessionID] = []
@@ -121,8 +149,10 @@ extension Index {
     func chunkSeqs(of session: SessionID) throws(SQLite.Failure) -> [Int64] {
         var seqs: [Int64] = []
         try sqlite.query(
-            "SELECT seq FROM chunks WHERE session = ? ORDER BY stream, idx, counts DESC, rows DESC, sha256, seq",
-            [.blob(session.bytes)]
+            """
+            SELECT seq FROM chunks WHERE session = ? AND held = 1
+            ORDER BY stream, idx, counts DESC, rows DESC, sha256, seq
+            """, [.blob(session.bytes)]
         ) { row in
             seqs.append(row.integer(0))
             return true
@@ -146,14 +176,8 @@ extension Index {
     }
 
     func hasChunk(_ id: ChunkID) throws(SQLite.Failure) -> Bool {
-        try sqlite.integer("SELECT 1 FROM chunks WHERE sha256 = ? LIMIT 1", [.blob(id.digest.bytes)]) != nil
-    }
-
-    func forEachChunk(_ body: (ChunkID, Int64) -> Void) throws(SQLite.Failure) {
-        try sqlite.query("SELECT sha256, bytes FROM chunks") { row in
-            if let digest = Digest256(bytes: row.blob(0)) { body(ChunkID(digest: digest), row.integer(1)) }
-            return true
-        }
+        try sqlite.integer("SELECT 1 FROM chunks WHERE sha256 = ? AND held = 1 LIMIT 1", [.blob(id.digest.bytes)])
+            != nil
     }
 
     struct Counts {
@@ -184,14 +208,12 @@ extension Index {
     func hear(_ facts: some Collection<RecordedFact>) throws(SQLite.Failure) {
         guard !facts.isEmpty else { return }
         try transaction { () throws(SQLite.Failure) in
-            for recorded in facts {
-                guard case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session else { continue }
-                try hear(recorded, chunk, session)
-            }
+            for recorded in facts { try hear(recorded) }
         }
     }
 
-    private func hear(_ recorded: RecordedFact, _ chunk: ChunkFact, _ session: SessionID) throws(SQLite.Failure) {
+    func hear(_ recorded: RecordedFact) throws(SQLite.Failure) {
+        guard case .chunk(let chunk) = recorded.fact.body, let session = recorded.fact.session else { return }
         let name = recorded.fact.name
         try sqlite.run(
             """

@@ -5,7 +5,7 @@ internal import Reactor
 /// is not held. Used by the catalogue alone. Tables: `Docs/Storage.md`, "The index".
 final class Index {
     static let fileName = "index.sqlite"
-    private static let version: Int64 = 2
+    private static let version: Int64 = 3
     private static let schema = """
         CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE nodes (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);
@@ -26,9 +26,11 @@ final class Index {
         CREATE TABLE chunks (
             seq INTEGER PRIMARY KEY, session BLOB NOT NULL, stream TEXT NOT NULL, idx INTEGER NOT NULL,
             sha256 BLOB NOT NULL, bytes INTEGER NOT NULL, rows INTEGER NOT NULL, own INTEGER NOT NULL,
-            counts INTEGER NOT NULL);
+            counts INTEGER NOT NULL, held INTEGER NOT NULL, checked INTEGER NOT NULL);
         CREATE INDEX chunks_slot ON chunks (session, stream, idx);
         CREATE INDEX chunks_sha256 ON chunks (sha256);
+        CREATE INDEX chunks_checked ON chunks (checked) WHERE held = 1;
+        CREATE INDEX chunks_lost ON chunks (seq) WHERE held = 0;
         CREATE TABLE heard (
             author INTEGER NOT NULL, incarnation INTEGER NOT NULL, n INTEGER NOT NULL, session BLOB NOT NULL,
             sha256 BLOB NOT NULL, bytes INTEGER NOT NULL, newest INTEGER NOT NULL, fact BLOB NOT NULL,
@@ -39,6 +41,9 @@ final class Index {
         """
 
     let sqlite: SQLite
+    /// Only this node's own word counts of what is lost here.
+    private let own: NodeID
+    private let lines: FactLogReader
     private var nodeRows: [NodeID: Int64] = [:]
     private var nodeNames: [Int64: NodeID] = [:]
 
@@ -50,7 +55,9 @@ final class Index {
     }
 
     /// Opens or makes it; a file that is no index of this version throws, and the caller makes another.
-    init(path: String) throws(SQLite.Failure) {
+    init(path: String, own: NodeID, lines: FactLogReader) throws(SQLite.Failure) {
+        self.own = own
+        self.lines = lines
         sqlite = try SQLite(path: path)
         try sqlite.execute(
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA cache_size=-4000; PRAGMA temp_store=MEMORY")
@@ -137,7 +144,8 @@ final class Index {
         }
     }
 
-    func holdings() throws(SQLite.Failure) -> Holdings {
+    /// Names of all facts in the log.
+    func logged() throws(SQLite.Failure) -> Holdings {
         var holdings = Holdings()
         var isSound = true
         try sqlite.query("SELECT author, incarnation, held FROM ranges") { row in
@@ -160,31 +168,34 @@ final class Index {
         let recorded: RecordedFact
     }
 
-    /// Takes lines that are durable in the log, in their order; `held` is the ranges after them.
-    func apply(_ entries: [Entry], held: Holdings) throws(SQLite.Failure) {
+    /// Takes lines that are durable in the log, in their order; `logged` is the ranges after them, `now` this node's
+    /// wall clock.
+    func apply(_ entries: [Entry], logged: Holdings, now: Int64) throws(SQLite.Failure) {
         guard let last = entries.last else { return }
         try transaction { () throws(SQLite.Failure) in
             var touched: Set<FactName> = []
             for entry in entries {
-                try apply(entry)
+                try apply(entry, now: now)
                 let name = entry.recorded.fact.name
                 touched.insert(FactName(author: name.author, incarnation: name.incarnation, n: 1))
             }
-            for name in touched {
-                try sqlite.run(
-                    "INSERT OR REPLACE INTO ranges (author, incarnation, held) VALUES (?, ?, ?)",
-                    [
-                        .integer(try row(of: name.author)), .integer(name.incarnation.row),
-                        .text(held[name.author, name.incarnation].description),
-                    ])
-            }
+            for name in touched { try setRanges(of: name, logged) }
             try setCover(
                 Cover(
                     seq: last.seq, position: last.position, checksum: Int64(Checksum(last.recorded.bytes).value)))
         }
     }
 
-    private func apply(_ entry: Entry) throws(SQLite.Failure) {
+    func setRanges(of name: FactName, _ logged: Holdings) throws(SQLite.Failure) {
+        try sqlite.run(
+            "INSERT OR REPLACE INTO ranges (author, incarnation, held) VALUES (?, ?, ?)",
+            [
+                .integer(try row(of: name.author)), .integer(name.incarnation.row),
+                .text(logged[name.author, name.incarnation].description),
+            ])
+    }
+
+    private func apply(_ entry: Entry, now: Int64) throws(SQLite.Failure) {
         let fact = entry.recorded.fact
         let author = try row(of: fact.name.author)
         let name: [SQLite.Value] = [.integer(author), .integer(fact.name.incarnation.row), .integer(fact.name.n)]
@@ -205,8 +216,9 @@ final class Index {
                     .blob(id.bytes), .integer(author), .integer(entry.seq), .text(opening.mission),
                     .integer(fact.at.realtime),
                 ])
+            try rankAgain(id)
         case (.chunk(let chunk), let id?):
-            try insert(chunk, of: id, author: author, seq: entry.seq)
+            try insert(chunk, of: id, author: author, seq: entry.seq, at: min(fact.at.realtime, now))
             try sqlite.run("DELETE FROM heard WHERE author = ? AND incarnation = ? AND n = ?", name)
         case (.end(let end), let id?):
             let totals = end.streams.values
@@ -220,7 +232,20 @@ final class Index {
                     .integer(Self.sum(totals.map(\.chunks))), .integer(Self.sum(totals.map(\.rows))),
                     .integer(fact.at.realtime), .integer(fact.name.incarnation.row), .integer(fact.name.n),
                 ])
+        case (.lost(let state), _) where fact.name.author == own:
+            if let id = state.sha256 { try lose(id) }
+        case (.held(let state), _) where fact.name.author == own:
+            if let id = state.sha256 { try regain(id) }
         default: break
+        }
+    }
+
+    /// A line that an earlier entry stands for; nil where it is damaged.
+    func line(_ position: LogPosition) throws(SQLite.Failure) -> RecordedFact? {
+        do {
+            return try lines.read(position).flatMap { RecordedFact(parsing: $0) }
+        } catch {
+            throw SQLite.Failure(message: "the log cannot be read: \(error.reason)")
         }
     }
 
@@ -230,28 +255,6 @@ final class Index {
             let (total, overflow) = sum.addingReportingOverflow(max(0, number))
             return overflow ? .max : total
         }
-    }
-
-    private func insert(_ chunk: ChunkFact, of id: SessionID, author: Int64, seq: Int64) throws(SQLite.Failure) {
-        let own = try sqlite.integer("SELECT author FROM sessions WHERE id = ?", [.blob(id.bytes)]) == author
-        let slot: [SQLite.Value] = [.blob(id.bytes), .text(chunk.stream.description), .integer(chunk.index)]
-        try sqlite.run(
-            """
-            INSERT INTO chunks (session, stream, idx, seq, sha256, bytes, rows, own, counts)
-            VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0)
-            """,
-            slot + [
-                .integer(seq), .blob(chunk.sha256.digest.bytes), .integer(chunk.bytes), .integer(chunk.rows),
-                .integer(own ? 1 : 0),
-            ])
-        // Rank in a slot, alike on every node: the session's author first, then more rows, then the smaller digest.
-        try sqlite.run(
-            """
-            UPDATE chunks SET counts = (seq = (
-                SELECT seq FROM chunks WHERE session = ?1 AND stream = ?2 AND idx = ?3
-                ORDER BY own DESC, rows DESC, sha256 ASC, seq ASC LIMIT 1))
-            WHERE session = ?1 AND stream = ?2 AND idx = ?3
-            """, slot)
     }
 }
 

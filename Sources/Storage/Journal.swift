@@ -84,9 +84,19 @@ actor Journal {
         return Dictionary(uniqueKeysWithValues: streams.map { ($0.name, state.totals($0.name)) })
     }
 
+    /// Sessions whose end was begun, with its reason.
+    func endingSessions() -> [SessionID: String] { sessions.compactMapValues(\.ending) }
+
+    func noteEnding(_ id: SessionID, reason: String) throws(StoreError) {
+        guard var state = sessions[id], state.ending != reason else { return }
+        state.ending = reason
+        try lifting { () throws(SyscallError) in try persist(id, state) }
+        sessions[id] = state
+    }
+
     func openSessions() -> [OpenSession] {
         sessions.compactMap { id, state in
-            guard let opening = state.opening else { return nil }
+            guard let opening = state.opening, state.ending == nil else { return nil }
             return OpenSession(
                 id: id, opening: opening, startedAt: state.fact.at, lastActivity: state.lastActivity,
                 stoppedOrderly: state.stopped, totals: Self.totals(state),

@@ -2,7 +2,18 @@ internal import CSQLite
 
 /// One SQLite connection with its prepared statements; used by one thread.
 final class SQLite {
-    struct Failure: Error { let message: String }
+    struct Failure: Error {
+        let message: String
+        /// SQLite's result code; nil where what it gave makes no sense.
+        var code: Int32?
+
+        /// A full disk, a lock or missing memory: nothing is wrong with the file.
+        var isPassing: Bool {
+            guard let code else { return false }
+            return [SQLITE_FULL, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_CANTOPEN, SQLITE_READONLY].contains(
+                code & 0xff)
+        }
+    }
 
     enum Value {
         case null
@@ -37,7 +48,7 @@ final class SQLite {
         guard code == SQLITE_OK, let connection else {
             let message = connection.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
             sqlite3_close_v2(connection)
-            throw Failure(message: message)
+            throw Failure(message: message, code: code)
         }
         self.connection = connection
         sqlite3_busy_timeout(connection, 2000)
@@ -111,5 +122,7 @@ final class SQLite {
         }
     }
 
-    private func failure() -> Failure { Failure(message: String(cString: sqlite3_errmsg(connection))) }
+    private func failure() -> Failure {
+        Failure(message: String(cString: sqlite3_errmsg(connection)), code: sqlite3_errcode(connection))
+    }
 }

@@ -9,9 +9,11 @@ struct SessionState: Hashable, Codable {
     var lastActivity: ClockReading
     /// The node was told to end; it did not die.
     var stopped: Bool
+    /// Why it ends, from before its `end` is written: nothing is added to it any more.
+    var ending: String?
 
     enum CodingKeys: String, CodingKey {
-        case fact, streams, stopped
+        case fact, streams, stopped, ending
         case lastActivity = "last_activity"
     }
 

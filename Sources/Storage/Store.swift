@@ -30,29 +30,32 @@ package final class Store: Sendable {
     private let journal: Journal
     let catalogue: Catalogue
     private let shelf: ChunkShelf
+    private let scrubber: Scrubber
     private let bell: Bell
     private let log: Log
-    private let now: @Sendable () -> ClockReading
-    /// The number of this process's newest fact.
-    private let minted = Locked<Int64>(0)
+    private let mint: FactMint
+    /// What recovery found and the index has to be asked about first; nil when that is done.
+    private let unfinished: Locked<RecoveredJournal?>
     /// Facts of closed chunks whose seal has not succeeded yet: a repetition uses the same name.
     private let unsealed = Locked<[ChunkSlot: RecordedFact]>([:])
     /// Ends that are not through with yet, likewise.
     private let endings = Locked<[SessionID: RecordedFact]>([:])
 
     private init(
-        node: NodeID, incarnation: Incarnation, directory: DataDirectory, journal: Journal, catalogue: Catalogue,
-        shelf: ChunkShelf, bell: Bell, log: Log, now: @escaping @Sendable () -> ClockReading
+        mint: FactMint, directory: DataDirectory, journal: Journal, catalogue: Catalogue, shelf: ChunkShelf,
+        scrubber: Scrubber, bell: Bell, log: Log, recovered: RecoveredJournal
     ) {
-        self.node = node
-        self.incarnation = incarnation
+        node = mint.node
+        incarnation = mint.incarnation
+        self.mint = mint
         self.directory = directory
         self.journal = journal
         self.catalogue = catalogue
         self.shelf = shelf
+        self.scrubber = scrubber
         self.bell = bell
         self.log = log
-        self.now = now
+        unfinished = Locked(recovered)
         path = directory.path
     }
 
@@ -66,31 +69,38 @@ package final class Store: Sendable {
         DataDirectory.explain(error, path: path)
     }
 
-    /// Locks the directory, recovers what an earlier process left, and opens it for work.
+    /// Locks the directory, recovers what an earlier process left, and opens it for work. Without `catchesUp` the index
+    /// may be behind the log when this returns: recording works, what asks the index throws `indexing`, and `run`
+    /// does the rest.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
-        now: @escaping @Sendable () -> ClockReading = SystemClock.reading
+        catchesUp: Bool = true, now: @escaping @Sendable () -> ClockReading = SystemClock.reading
     ) async throws(StoreError) -> Store {
         let opener = StoreOpener(lane: lanes.admit, path: path, node: node)
         let opened = try await opener.open()
         for report in opened.reports { log.warning(report) }
         let bell = Bell()
+        let mint = FactMint(node: node, incarnation: incarnation, now: now)
         let journal = try Journal(
             lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal,
-            recording: opened.recording,
-            log: log, now: now)
+            recording: opened.recording, log: log, now: now)
         let catalogue = try await opener.openCatalogue(
-            opened.directory, incarnation: incarnation, journal: journal, view: view, bell: bell, log: log)
+            opened.directory, mint: mint, journal: journal, view: view, bell: bell, log: log)
+        let scrubber = Scrubber(
+            lane: lanes.scrub, directory: opened.directory, catalogue: catalogue, log: log, now: now)
         let store = Store(
-            node: node, incarnation: incarnation, directory: opened.directory, journal: journal, catalogue: catalogue,
-            shelf: ChunkShelf(lane: lanes.scrub, directory: opened.directory), bell: bell, log: log, now: now)
-        try await store.finish(opened.journal)
+            mint: mint, directory: opened.directory, journal: journal, catalogue: catalogue,
+            shelf: ChunkShelf(lane: lanes.scrub, directory: opened.directory), scrubber: scrubber, bell: bell, log: log,
+            recovered: opened.journal)
+        var isReady = await catalogue.catchUp()
+        while catchesUp, !isReady { isReady = await catalogue.catchUp() }
+        try await store.sealRecovered(opened.journal)
+        if isReady { try await store.finishRecovery() }
         return store
     }
 
-    /// The rest of recovery, by the ordinary paths: begun seals are finished, chunks that were open are sealed.
-    private func finish(_ recovered: RecoveredJournal) async throws(StoreError) {
-        try await catalogue.finish(recovered.seals)
+    /// Chunks that were open are sealed by the ordinary path, which needs no index.
+    private func sealRecovered(_ recovered: RecoveredJournal) async throws(StoreError) {
         if !recovered.closed.isEmpty {
             _ = try await seal(recovered.closed)
             log.notice("chunks that an earlier process was writing are sealed", ("chunks", recovered.closed.count))
@@ -99,16 +109,60 @@ package final class Store: Sendable {
             let gap = Gap(stream: damage.slot.stream, reason: Gap.Reason.corrupt, from: damage.at, to: nil)
             try await record(.gap(gap), in: damage.slot.session)
         }
+    }
+
+    /// The rest of recovery, which asks what the log has: begun seals are finished, sessions that ended are closed.
+    private func finishRecovery() async throws(StoreError) {
+        guard let recovered = unfinished.withLock({ $0 }), await catalogue.isComplete else { return }
+        try await catalogue.finish(recovered.seals)
         for session in await journal.openSessions() {
             if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
         }
+        for (session, reason) in await journal.endingSessions() {
+            if try await catalogue.sessions(session).first?.end != nil {
+                try await journal.forget(session)
+            } else {
+                _ = try await endSession(session, reason: reason)
+            }
+        }
         try await endAbandoned()
+        unfinished.withLock { $0 = nil }
+    }
+
+    // MARK: Keeping it whole
+
+    /// Brings the index up to the log where it is behind it or failed, for as long as the node runs. `pause` sleeps.
+    package func keepIndex(_ pause: @Sendable (Duration) async throws -> Void) async throws {
+        while true {
+            while await !catalogue.catchUp() { try Task.checkCancellation() }
+            do { try await finishRecovery() } catch {
+                log.error("recovery could not be finished; it is tried again", ("reason", error))
+            }
+            try await pause(Limits.indexRetryInterval)
+        }
+    }
+
+    /// Reads all that is held, again and again, at the pace of `Limits.scrubBytesPerSecond`, for as long as the node
+    /// runs. `pause` sleeps.
+    package func scrub(_ pause: @Sendable (Duration) async throws -> Void) async throws {
+        await whenComplete()
+        try await scrubber.run(pause)
+    }
+
+    /// Reads all that is held once, as fast as the disk gives it; answers how many chunks were damaged or gone.
+    @discardableResult
+    package func scrubOnce() async throws(StoreError) -> Int { try await scrubber.runOnce() }
+
+    /// Returns when the index covers the log for the first time.
+    package func whenComplete() async {
+        guard await !catalogue.isComplete else { return }
+        for await _ in growth() { if await catalogue.isComplete { return } }
     }
 
     /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a
     /// log that came back from a peer. Nothing will be added to them.
     private func endAbandoned() async throws(StoreError) {
-        let known = Set(await journal.openSessions().map(\.id))
+        let known = Set(await journal.openSessions().map(\.id) + (await journal.endingSessions().keys))
         for summary in try await catalogue.unended(of: node) where !known.contains(summary.id) {
             let totals = Dictionary(uniqueKeysWithValues: summary.held.map { ($0.key.description, $0.value) })
             try await record(.end(SessionEnd(reason: SessionEnd.Reason.interrupted, streams: totals)), in: summary.id)
@@ -128,19 +182,10 @@ package final class Store: Sendable {
 
     // MARK: Facts of this node
 
-    private func mint(_ body: Fact.Body, in session: SessionID?) -> RecordedFact {
-        let n = minted.withLock { minted in
-            minted += 1
-            return minted
-        }
-        let name = FactName(author: node, incarnation: incarnation, n: n)
-        return RecordedFact(encoding: Fact(name: name, session: session, at: now(), body: body))
-    }
-
     /// Writes a fact of this node: gap, marker, config, clock.
     @discardableResult
     package func record(_ body: Fact.Body, in session: SessionID?) async throws(StoreError) -> RecordedFact {
-        let recorded = mint(body, in: session)
+        let recorded = mint.mint(body, in: session)
         guard recorded.bytes.count <= Limits.factBytes else { throw .limit("factBytes") }
         try await catalogue.append([recorded])
         return recorded
@@ -180,7 +225,7 @@ package final class Store: Sendable {
     private func seal(_ closed: [ClosedChunk]) async throws(StoreError) -> [HeldChunk] {
         let candidates = closed.compactMap { chunk in
             let recorded = unsealed.withLock { unsealed in
-                let recorded = unsealed[chunk.slot] ?? mint(chunk.body, in: chunk.slot.session)
+                let recorded = unsealed[chunk.slot] ?? mint.mint(chunk.body, in: chunk.slot.session)
                 unsealed[chunk.slot] = recorded
                 return recorded
             }
@@ -209,10 +254,12 @@ package final class Store: Sendable {
             reason: reason, streams: Dictionary(uniqueKeysWithValues: totals.map { ($0.description, $1) }))
         // A repetition after a failure uses the same fact: a session has one end of its author.
         let recorded = endings.withLock { endings in
-            let recorded = endings[session] ?? mint(.end(end), in: session)
+            let recorded = endings[session] ?? mint.mint(.end(end), in: session)
             endings[session] = recorded
             return recorded
         }
+        // Whoever finds the session after a crash is not to go on with it, whether its end is in the log or not.
+        try await journal.noteEnding(session, reason: reason)
         try await catalogue.append([recorded])
         try await journal.forget(session)
         endings.withLock { $0[session] = nil }
@@ -235,10 +282,18 @@ package final class Store: Sendable {
     package func head() async -> Int64 { bell.head }
 
     /// Which facts are held, and the head for which that is true.
-    package func holdings() async -> (holdings: Holdings, head: Int64) { await catalogue.statement }
+    package func holdings() async throws(StoreError) -> (holdings: Holdings, head: Int64) {
+        try await catalogue.statement()
+    }
 
     /// Rings when the log has grown, at least once after the call; never more than one ring waits.
     package func growth() -> AsyncStream<Void> { bell.listen() }
+
+    /// Rings when a chunk that was held is held no more.
+    package func losses() -> AsyncStream<Void> { catalogue.losses.listen() }
+
+    /// Rings when a fact that was held or heard of is not known any more.
+    package func forgettings() -> AsyncStream<Void> { catalogue.forgettings.listen() }
 
     /// Facts behind `seq` in the order of this log, at most `limit`.
     package func facts(after seq: Int64, limit: Int) async throws(StoreError) -> [LoggedFact] {
@@ -285,7 +340,13 @@ package final class Store: Sendable {
     // MARK: Bytes
 
     /// A held chunk's file for reading, and its length.
-    package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile { try await shelf.open(id) }
+    package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile {
+        do { return try await shelf.open(id) } catch {
+            // If the log says that it is here, that has to be looked into.
+            if case .notFound = error { await scrubber.suspect(id) }
+            throw error
+        }
+    }
 
     // MARK: Replication
 

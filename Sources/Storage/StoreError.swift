@@ -15,6 +15,8 @@ package enum StoreError: Error, Hashable, Sendable {
     case wrongLength(ChunkID, expected: Int64, actual: Int64)
     case system(SyscallError, path: String)
     case index(String)
+    /// The index is being brought up to the log.
+    case indexing(doneBytes: Int64, totalBytes: Int64)
     /// A limit of `Limits` was met.
     case limit(String)
     case closed
@@ -35,7 +37,9 @@ extension StoreError: CustomStringConvertible {
         case .wrongLength(let id, let expected, let actual): "chunk \(id) has \(actual) bytes, not \(expected)"
         case .system(let error, let path): "\(path): \(error.reason) (\(error.call))"
         case .index(let message):
-            "the index does not work (\(message)); stop the node and delete index.sqlite, it is made again"
+            "the index does not work (\(message)); it is tried again in a moment, and qnode rebuild makes it anew"
+        case .indexing(let done, let total):
+            "the index is being made from the log: \(total > 0 ? done * 100 / total : 0) % done; ask again later"
         case .limit(let name): "the limit \(name) is reached"
         case .closed: "the store is closed"
         }

@@ -48,12 +48,11 @@ actor StoreOpener {
         }
     }
 
-    /// Opens the log and the index.
+    /// Opens the log; the index is the catalogue's own concern.
     func openCatalogue(
-        _ directory: DataDirectory, incarnation: Incarnation, journal: Journal, view: ViewMode, bell: Bell, log: Log
+        _ directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell, log: Log
     ) throws(StoreError) -> Catalogue {
         try Catalogue(
-            lane: lane, directory: directory, node: node, incarnation: incarnation, journal: journal, view: view,
-            bell: bell, log: log)
+            lane: lane, directory: directory, mint: mint, journal: journal, view: view, bell: bell, log: log)
     }
 }

@@ -114,6 +114,10 @@ package struct StoreSummary: Hashable, Sendable {
     package let wanted: Int64
     package let quarantined: Int64
     package let freeBytes: Int64
+    /// When the held byte that was not read for longest was last read, by this node's wall clock in nanoseconds.
+    package let oldestRead: Int64?
+    /// How much of the log the index covers, from 0 to 1, while the counts above are not known; nil where they are.
+    package let indexed: Double?
 }
 
 /// How the folder for people is made.

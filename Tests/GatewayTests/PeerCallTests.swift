@@ -18,7 +18,7 @@ import Timekeeping
             let greeting = try await link.greeting()
             #expect(greeting.id == node.store.node && greeting.head == 3 && greeting.epoch == node.store.incarnation)
             let have = try await link.have(author: nil)
-            #expect(have.holdings == (await node.store.holdings().holdings) && have.head == 3)
+            #expect(have.holdings == (try await node.store.holdings().holdings) && have.head == 3)
             #expect(try await link.have(author: TestNode.id(0xcc)).holdings.isEmpty)
             let answer = try await link.facts(in: have.holdings)
             #expect(!answer.hasMore)

@@ -31,7 +31,7 @@ import Testing
         try await scene.node.store.waitUntil { $0.contains(peer.facts[3].fact.name) }
         try await scene.waitForFault(.refusedFact, of: peer)
         try await scene.waitForFault(.malformed, of: peer)
-        #expect(await scene.node.store.holdings().holdings.filtered { $0 == Sample.node(50) }.isEmpty)
+        #expect(try await scene.node.store.holdings().holdings.filtered { $0 == Sample.node(50) }.isEmpty)
         // Not believed for ever either: once it is honest, it is live.
         peer.bend { ($0.have, $0.facts) = (nil, nil) }
         try await scene.node.replicator.waitUntil { $0.first?.state == .live }
@@ -134,7 +134,7 @@ import Testing
             #expect(statement.isWhole)
         }
         peer.bend { $0.statement = nil }
-        let final = await scene.node.store.holdings().holdings
+        let final = try await scene.node.store.holdings().holdings
         while let statement = try await peer.statements.next(), statement.holdings != final {}
         #expect(try await scene.report(of: peer).state == .live)
         try await scene.end()

@@ -46,7 +46,7 @@ extension Store {
         #expect(report.backlog == PeerReport.Backlog())
         #expect(report.bytesMirrored == Int64(mirrored.values.reduce(0) { $0 + $1.count }))
 
-        let own = await vehicle.store.holdings().holdings
+        let own = try await vehicle.store.holdings().holdings
         try await vehicle.replicator.waitUntil { _ in
             own.subtracting(await vehicle.replicator.acknowledged()).isEmpty
         }
@@ -64,8 +64,8 @@ extension Store {
         async let first = a.record(chunks: 12)
         async let second = b.record(chunks: 12)
         _ = try await (first, second)
-        var all = await a.store.holdings().holdings
-        all.formUnion(await b.store.holdings().holdings)
+        var all = try await a.store.holdings().holdings
+        all.formUnion(try await b.store.holdings().holdings)
         try await a.store.waitUntilHeld(all)
         try await b.store.waitUntilHeld(all)
         #expect(try await a.store.contents() == b.store.contents())
@@ -87,7 +87,7 @@ extension Store {
         var all = Holdings()
         for node in nodes {
             try await node.record(chunks: 4)
-            all.formUnion(await node.store.holdings().holdings.filtered { $0 == node.store.node })
+            all.formUnion(try await node.store.holdings().holdings.filtered { $0 == node.store.node })
         }
         for node in nodes { try await node.store.waitUntilHeld(all) }
         // One more round: if anything echoed, it would be on its way now.
@@ -96,7 +96,7 @@ extension Store {
         for node in nodes {
             let names = try await node.store.factNames()
             #expect(names.count == 16 && Set(names).count == 16)
-            #expect(await node.store.holdings().holdings.count == 16)
+            #expect(try await node.store.holdings().holdings.count == 16)
             #expect(try await node.store.summary().chunks == 12)
         }
         try await bench.end()
@@ -137,7 +137,7 @@ extension Store {
                 endpoints: [topside.endpoint]))
         try await vehicle.store.waitUntil { $0.count == 4 }
         // Only its own: the topside's session it was not told to take.
-        #expect(await vehicle.store.holdings().holdings.authors.keys.elementsEqual([vehicle.store.node]))
+        #expect(try await vehicle.store.holdings().holdings.authors.keys.elementsEqual([vehicle.store.node]))
         #expect(try await vehicle.store.contents().count == 3)
         try await vehicle.record(chunks: 1)
         try await topside.store.waitUntilHeld(vehicle.store.holdings().holdings)

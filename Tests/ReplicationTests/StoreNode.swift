@@ -79,7 +79,7 @@ final class StoreNode: PeerScript {
     }
 
     func have(author: NodeID?) async throws -> HaveAnswer {
-        let (holdings, head) = await store.holdings()
+        let (holdings, head) = try await store.holdings()
         let asked = author.map { author in holdings.filtered { $0 == author } } ?? holdings
         return HaveAnswer(head: head, epoch: store.incarnation, holdings: asked)
     }

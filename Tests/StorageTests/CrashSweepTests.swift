@@ -116,7 +116,7 @@ private struct Workload {
         }
         // The ranges say exactly what the log has.
         let facts = try await store.facts(after: 0, limit: 1000)
-        #expect(await store.holdings().holdings.count == Int64(facts.count))
+        #expect(try await store.holdings().holdings.count == Int64(facts.count))
         // Work goes on where it stopped.
         if let open = await store.openSessions().first {
             _ = try await store.commit([batch(open.id, rows: ["more"])])
@@ -126,6 +126,21 @@ private struct Workload {
             #expect(try await store.session(open.id).isComplete)
         }
         try await store.close()
+    }
+}
+
+/// Lets so many cases of the sweep work at once: each has a store's files and threads.
+private actor Turnstile {
+    static let shared = Turnstile(places: 24)
+    private var free: Int
+    private var waiting: [CheckedContinuation<Void, Never>] = []
+
+    init(places: Int) { free = places }
+
+    func pass(_ body: @Sendable () async throws -> Void) async throws {
+        if free > 0 { free -= 1 } else { await withCheckedContinuation { waiting.append($0) } }
+        defer { if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() } }
+        try await body()
     }
 }
 
@@ -146,26 +161,32 @@ private struct Workload {
 
     @Test("whatever call it dies in, what was acknowledged is there", arguments: 1...calls)
     func dies(at call: Int) async throws {
-        let path = NSTemporaryPath.make("qnode-crash")
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        await #expect(processExitsWith: .signal(SIGKILL)) { [call = call as Int, path = path as String] in
-            try await FaultPlan.$current.withValue(FaultPlan(.kill, at: call)) { try await Workload(path: path).run() }
+        try await Turnstile.shared.pass {
+            let path = NSTemporaryPath.make("qnode-crash")
+            defer { try? FileManager.default.removeItem(atPath: path) }
+            await #expect(processExitsWith: .signal(SIGKILL)) { [call = call as Int, path = path as String] in
+                try await FaultPlan.$current.withValue(FaultPlan(.kill, at: call)) {
+                    try await Workload(path: path).run()
+                }
+            }
+            try await Workload(path: path).check()
         }
-        try await Workload(path: path).check()
     }
 
     @Test("one call that fails is an error or is overcome, and what was acknowledged is there", arguments: 1...calls)
     func fails(at call: Int) async throws {
-        for code in [EIO, ENOSPC, EINTR] {
-            let path = NSTemporaryPath.make("qnode-fault")
-            defer { try? FileManager.default.removeItem(atPath: path) }
-            let plan = FaultPlan(.fail(code: code), at: call)
-            do {
-                try await FaultPlan.$current.withValue(plan) { try await Workload(path: path).run() }
-            } catch is StoreError {
-                #expect(code != EINTR, "an interrupted call is made again")
+        try await Turnstile.shared.pass {
+            for code in [EIO, ENOSPC, EINTR] {
+                let path = NSTemporaryPath.make("qnode-fault")
+                defer { try? FileManager.default.removeItem(atPath: path) }
+                let plan = FaultPlan(.fail(code: code), at: call)
+                do {
+                    try await FaultPlan.$current.withValue(plan) { try await Workload(path: path).run() }
+                } catch is StoreError {
+                    #expect(code != EINTR, "an interrupted call is made again")
+                }
+                try await Workload(path: path).check()
             }
-            try await Workload(path: path).check()
         }
     }
 
@@ -173,17 +194,19 @@ private struct Workload {
         "a disk that fails for a while and then works again costs nothing that was acknowledged, in the same process",
         arguments: stride(from: 1, through: calls, by: 3).map { $0 })
     func recovers(from call: Int) async throws {
-        for code in [EIO, ENOSPC] {
-            let path = NSTemporaryPath.make("qnode-episode")
-            defer { try? FileManager.default.removeItem(atPath: path) }
-            let plan = FaultPlan(.fail(code: code), at: call, count: 6)
-            do {
-                try await FaultPlan.$current.withValue(plan) { try await Workload(path: path).run(attempts: 12) }
-            } catch let error as StoreError {
-                // Opening and beginning are not repeated: a node that cannot start says so and ends.
-                #expect(!Workload(path: path).hasBegun, "\(error)")
+        try await Turnstile.shared.pass {
+            for code in [EIO, ENOSPC] {
+                let path = NSTemporaryPath.make("qnode-episode")
+                defer { try? FileManager.default.removeItem(atPath: path) }
+                let plan = FaultPlan(.fail(code: code), at: call, count: 6)
+                do {
+                    try await FaultPlan.$current.withValue(plan) { try await Workload(path: path).run(attempts: 12) }
+                } catch let error as StoreError {
+                    // Opening and beginning are not repeated: a node that cannot start says so and ends.
+                    #expect(!Workload(path: path).hasBegun, "\(error)")
+                }
+                try await Workload(path: path).check()
             }
-            try await Workload(path: path).check()
         }
     }
 }

@@ -28,14 +28,14 @@ import Testing
         let facts = try await source.facts(after: 0, limit: 100).map(\.bytes)
         let report = try await copy.receive(facts)
         #expect(report.logged == 1 && report.heard == 3)
-        #expect(await copy.holdings().holdings.count == 1)
+        #expect(try await copy.holdings().holdings.count == 1)
         let wanted = try await copy.wanted(mission: nil, limit: 10, excluding: [])
         #expect(wanted.map(\.fact.index) == [2, 1, 0])
         #expect(try await copy.wanted(mission: "other", limit: 10, excluding: []).isEmpty)
         var arrivals: [(chunk: WantedChunk, bytes: [UInt8])] = []
         for chunk in wanted { arrivals.append((chunk, try await source.contents(chunk.fact.sha256))) }
         for result in await copy.admit(arrivals) { _ = try result.get() }
-        #expect(await copy.holdings().holdings == source.holdings().holdings)
+        #expect(try await copy.holdings().holdings == source.holdings().holdings)
         #expect(Set(try await copy.facts(after: 0, limit: 100).map(\.bytes)) == Set(facts))
         #expect(try await copy.rows(session) == ["0", "1", "2"])
         #expect(try await copy.wanted(mission: nil, limit: 10, excluding: []).isEmpty)
@@ -60,7 +60,7 @@ import Testing
         #expect(try await copy.wanted(mission: nil, limit: 10, excluding: []) == [wanted[0]])
         #expect(scratch.names("mirror/quarantine") == ["\(wanted[0].fact.sha256).corrupt"])
         _ = try await copy.admit([(wanted[0], try await source.contents(wanted[0].fact.sha256))])[0].get()
-        #expect(await copy.holdings().holdings == source.holdings().holdings)
+        #expect(try await copy.holdings().holdings == source.holdings().holdings)
     }
 
     @Test("a pull goes on where an earlier one stopped")
@@ -102,7 +102,7 @@ import Testing
         let reopened = try await scratch.open(try scratch.crashed("third", as: "fourth"), node: Self.other)
         let report = try await reopened.receive(facts)
         #expect(report.adopted == 1 && report.heard == 0)
-        #expect(await reopened.holdings().holdings == source.holdings().holdings)
+        #expect(try await reopened.holdings().holdings == source.holdings().holdings)
         withExtendedLifetime(third) {}
     }
 
@@ -130,7 +130,7 @@ import Testing
     func factsInRanges() async throws {
         let scratch = try Scratch()
         let (source, _, _) = try await pair(scratch, chunks: 20)
-        var rest = await source.holdings().holdings
+        var rest = try await source.holdings().holdings
         var received: [[UInt8]] = []
         var rounds = 0
         while !rest.isEmpty {

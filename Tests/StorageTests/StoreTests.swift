@@ -20,7 +20,7 @@ import Testing
         #expect(String(decoding: bytes, as: UTF8.self) == "timestamp,value\n1,a\n2,b\n")
         #expect(ChunkDigester.digest(of: bytes) == data.fact.sha256)
         #expect(try await store.facts(after: 0, limit: 10).map(\.kind) == ["session", "chunk", "chunk"])
-        #expect(await store.holdings().holdings.count == 3)
+        #expect(try await store.holdings().holdings.count == 3)
         let folder = store.folder(mission: "Test dive", session: session)
         #expect(folder.hasSuffix("/sessions/Test dive/\(session)"))
         #expect(FileManager.default.contents(atPath: folder + "/chunk_00000.csv").map(Array.init) == bytes)

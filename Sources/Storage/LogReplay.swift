@@ -1,0 +1,106 @@
+internal import Model
+internal import Reactor
+
+/// Brings an index up to the end of the log, a stretch at a time, so that what cannot wait gets its turn in between.
+/// It believes the index as far as the log confirms it.
+final class LogReplay {
+    let index: Index
+    /// Of the lines that the index covers.
+    private(set) var logged: Holdings
+    private(set) var seq: Int64
+    private(set) var damagedLines = 0
+    /// Bytes of the log that the index covers.
+    private(set) var doneBytes: Int64 = 0
+    private let directory: DataDirectory
+    private let reader: FactLogReader
+    private var segment: Int64
+    private var lines: FactLines?
+    private var offset: Int64
+    private var doneSegments: Int64 = 0
+
+    /// Throws where the index names a line that the log does not have.
+    init(_ index: Index, _ directory: DataDirectory, _ reader: FactLogReader) throws {
+        self.index = index
+        self.directory = directory
+        self.reader = reader
+        let cover = try index.cover()
+        if cover.seq > 0 {
+            guard let line = try Self.line(at: cover.position, reader), Int64(Checksum(line).value) == cover.checksum
+            else { throw SQLite.Failure(message: "it covers a line that the log does not have") }
+        }
+        logged = try index.logged()
+        seq = cover.seq
+        segment = cover.seq == 0 ? 1 : cover.position.segment
+        offset = cover.seq == 0 ? 0 : cover.position.end
+        for earlier in try FactLog.segments(directory) where earlier < segment {
+            doneSegments += try directory.log.length(of: FactLog.name(earlier)) ?? 0
+        }
+        doneBytes = doneSegments + offset
+    }
+
+    /// nil where the log has no such line.
+    private static func line(at position: LogPosition, _ reader: FactLogReader) throws(SyscallError) -> [UInt8]? {
+        do { return try reader.read(position) } catch {
+            if error.isNotFound { return nil }
+            throw error
+        }
+    }
+
+    /// All bytes of the log.
+    func totalBytes() throws(SyscallError) -> Int64 {
+        var total: Int64 = 0
+        for number in try FactLog.segments(directory) {
+            total += try directory.log.length(of: FactLog.name(number)) ?? 0
+        }
+        return total
+    }
+
+    /// Takes the next facts, at most as many as an index may lag. True where the log has no more.
+    func step(now: Int64) throws -> Bool {
+        var batch: [Index.Entry] = []
+        var isAtEnd = false
+        while batch.count < Limits.indexLag {
+            guard let line = try nextLine() else {
+                isAtEnd = true
+                break
+            }
+            guard let bytes = line.fact, let recorded = RecordedFact(parsing: bytes) else {
+                damagedLines += 1
+                continue
+            }
+            // A repetition after a failed sync: the first of a name counts.
+            guard !logged.contains(recorded.fact.name) else { continue }
+            logged.insert(recorded.fact.name)
+            seq += 1
+            let position = LogPosition(segment: segment, offset: line.offset, length: Int64(bytes.count))
+            batch.append(Index.Entry(seq: seq, position: position, recorded: recorded))
+        }
+        try index.apply(batch, logged: logged, now: now)
+        return isAtEnd
+    }
+
+    private func nextLine() throws(SyscallError) -> FactLines.Line? {
+        while true {
+            if lines == nil {
+                guard let file = try reader.existingSegment(segment) else {
+                    guard let next = try following() else { return nil }
+                    (segment, offset) = (next, 0)
+                    continue
+                }
+                lines = FactLines(file: file, from: offset)
+            }
+            if let line = try lines?.next() {
+                doneBytes = doneSegments + line.offset
+                return line
+            }
+            guard let next = try following() else { return nil }
+            doneSegments += try directory.log.length(of: FactLog.name(segment)) ?? 0
+            (segment, offset, lines) = (next, 0, nil)
+        }
+    }
+
+    private func following() throws(SyscallError) -> Int64? {
+        let segment = self.segment
+        return try FactLog.segments(directory).first { $0 > segment }
+    }
+}
