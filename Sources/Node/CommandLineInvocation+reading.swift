@@ -68,6 +68,7 @@ extension Invocation {
                     data: data, json: json, peers: try command.values(Commands.from), what: what ?? .all,
                     timeout: try command.value(Commands.timeout)))
         case "verify": return .verify(facts)
+        case "rebuild": return .rebuild(facts)
         case "peers": return .peers(facts)
         case "clock": return .clock(facts)
         case "doctor": return .doctor(facts)

@@ -8,6 +8,7 @@ package enum Invocation: Hashable, Sendable {
     case record(RecordOptions)
     case pull(PullOptions)
     case verify(FactsOptions)
+    case rebuild(FactsOptions)
     case peers(FactsOptions)
     case clock(FactsOptions)
     case config(ConfigOptions)

@@ -114,6 +114,10 @@ package enum Commands {
         CommandDescription(
             "verify", summary: "read every chunk and compare it with its name",
             discussion: "Exit code 3 says that something was found.", options: [json] + node),
+        CommandDescription(
+            "rebuild", summary: "make the index and the folder for people again, from the log and the chunks",
+            discussion: "The node must not run meanwhile. Nothing that was recorded is touched.",
+            options: [json] + node),
         CommandDescription("peers", summary: "list the nodes that were seen or named", options: [json] + node),
         CommandDescription(
             "clock", summary: "show each peer's clock against this one: offset, delay and bound", options: [json] + node

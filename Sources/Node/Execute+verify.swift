@@ -37,7 +37,8 @@ enum VerifyVerb {
             let shows = TerminalStream.error.isTerminal && !options.json
             let bar = ProgressBar("verify", unit: .bytes, startedAt: SystemClock.monotonic())
             let next = Locked(SystemClock.monotonic())
-            let audit = StoreAudit(of: options.data, on: lane) { progress in
+            let node = try IdleStore.node(of: options.data)
+            let audit = StoreAudit(of: options.data, node: node, on: lane) { progress in
                 guard shows, isDue(next) else { return }
                 complain(
                     "\r"
@@ -52,7 +53,7 @@ enum VerifyVerb {
         }
     }
 
-    private static func isDue(_ next: Locked<MonotonicTime>) -> Bool {
+    static func isDue(_ next: Locked<MonotonicTime>) -> Bool {
         let now = SystemClock.monotonic()
         return next.withLock { next in
             guard now >= next else { return false }
@@ -72,5 +73,42 @@ enum VerifyVerb {
         text += "\(count(report.sessions)) sessions: "
         let bad = report.findings.count { !$0.isHarmless }
         return text + (bad == 0 ? "all sound\n" : "\(bad) things are wrong\n")
+    }
+}
+
+/// `rebuild`: makes what is derived again, from the log and the chunks alone.
+enum RebuildVerb {
+    private struct Form: Encodable {
+        let facts: Int64
+        let sessions: Int64
+        let chunks: Int64
+        /// Chunks that the log names and that are not there.
+        let missing: Int64
+    }
+
+    static func execute(_ options: FactsOptions) -> Int32 {
+        onLoop { _ in
+            let shows = TerminalStream.error.isTerminal && !options.json
+            let bar = ProgressBar("rebuild", unit: .bytes, startedAt: SystemClock.monotonic())
+            let next = Locked(SystemClock.monotonic())
+            let index = IndexOpening.anew { done, total in
+                guard shows, VerifyVerb.isDue(next) else { return }
+                complain("\r" + bar.text(done: done, total: total, now: SystemClock.monotonic(), columns: 79))
+            }
+            let summary = try await IdleStore.with(options.data, index: index) { try await $0.summary() }
+            if shows { complain("\r\u{1B}[K") }
+            let form = Form(
+                facts: summary.facts, sessions: summary.sessions, chunks: summary.chunks, missing: summary.wanted)
+            return printed(options.json ? jsonText(form) : text(form))
+        }
+    }
+
+    private static func text(_ form: Form) -> String {
+        let count = TerminalQuantity.count
+        let text =
+            "the index is made again: \(count(form.facts)) facts, \(count(form.sessions)) sessions, "
+            + "\(count(form.chunks)) chunks"
+        return text
+            + (form.missing == 0 ? "\n" : "; \(count(form.missing)) chunks are not here, peers are asked for them\n")
     }
 }

@@ -25,6 +25,7 @@ package func execute(_ invocation: Invocation) -> Int32 {
     case .record(let options): return options.execute()
     case .pull(let options): return options.execute()
     case .verify(let options): return VerifyVerb.execute(options)
+    case .rebuild(let options): return RebuildVerb.execute(options)
     case .peers(let options): return PeerVerbs.peers(options)
     case .clock(let options): return PeerVerbs.clock(options)
     case .simulate(let options): return options.execute()

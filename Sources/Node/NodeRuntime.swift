@@ -50,7 +50,7 @@ package struct NodeRuntime: Sendable {
             let identity = try identity(configuration)
             let store = try await Store.open(
                 configuration.data, node: identity.node, incarnation: .random(), lanes: threads.lanes,
-                view: configuration.view, log: log.named("store"), catchesUp: false)
+                view: configuration.view, log: log.named("store"), index: .meanwhile)
             do {
                 return try await compose(configuration, store, threads, log)
             } catch {

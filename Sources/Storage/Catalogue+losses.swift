@@ -114,4 +114,21 @@ extension Catalogue {
         guard let row else { return false }
         return try read(row) == nil
     }
+
+    /// Looks for the file of every chunk that is held, makes the folder for people again, answers how many are gone.
+    @discardableResult
+    func compareWithFiles() throws(StoreError) -> Int {
+        var gone = 0
+        for chunk in try indexed({ index throws(SQLite.Failure) in try index.held() }) {
+            let length = try lifting { () throws(SyscallError) in
+                try directory.existingChunkFolder(chunk.id)?.length(of: chunk.id.description)
+            }
+            if length != chunk.bytes, try condemn(chunk.id) { gone += 1 }
+        }
+        for row in try indexed({ index throws(SQLite.Failure) in try index.sessions() }) {
+            stale.insert(row.id)
+            if let opening = try opening(of: row.id) { try showAll(row.id, opening) }
+        }
+        return gone
+    }
 }

@@ -159,10 +159,12 @@ extension Catalogue {
         }
     }
 
-    private func showAll(_ session: SessionID, _ opening: SessionOpening) throws(StoreError) {
+    func showAll(_ session: SessionID, _ opening: SessionOpening) throws(StoreError) {
         var shown: Set<String> = []
         for held in try chunks(of: session) where shown.insert("\(held.fact.stream) \(held.fact.index)").inserted {
-            guard let stream = opening.streams.first(where: { $0.name == held.fact.stream }) else { continue }
+            guard view.mode != .off, let stream = opening.streams.first(where: { $0.name == held.fact.stream }) else {
+                continue
+            }
             try lifting { () throws(SyscallError) in
                 try view.show(held.fact.sha256, of: opening, session: session, stream: stream, index: held.fact.index)
             }

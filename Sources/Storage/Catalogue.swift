@@ -67,9 +67,9 @@ actor Catalogue {
         self.log = log
         self.bell = bell
         self.view = FolderView(directory: directory, mode: view)
-        reader = FactLogReader(directory: directory)
         index = .failed("it was not opened yet", isDamaged: false)
         do throws(SyscallError) {
+            reader = try FactLogReader(directory.root)
             var reports: [String] = []
             facts = try FactLog.open(directory, reports: &reports)
             quarantined = Int64(try directory.quarantine.names().count)
@@ -106,6 +106,9 @@ actor Catalogue {
         }
     }
 
+    /// The next `catchUp` makes it anew, whatever it says.
+    func distrustIndex() { index = .failed("it is to be made again", isDamaged: true) }
+
     /// How much of the log the index covers, while it does not cover all of it.
     func replayProgress() -> (done: Int64, total: Int64)? {
         guard case .replaying(let replay) = index else { return nil }
@@ -116,11 +119,11 @@ actor Catalogue {
     private func beginReplay() throws -> LogReplay {
         let path = "\(directory.path)/\(Index.fileName)"
         do {
-            return try LogReplay(try Index(path: path, own: node, lines: reader), directory, reader)
+            return try LogReplay(try Index(path: path, own: node, lines: reader), reader)
         } catch let error as SQLite.Failure where !error.isPassing {
             log.warning("the index is made again from the log", ("reason", error.message))
             try discardIndex()
-            return try LogReplay(try Index(path: path, own: node, lines: reader), directory, reader)
+            return try LogReplay(try Index(path: path, own: node, lines: reader), reader)
         }
     }
 

@@ -34,7 +34,7 @@ struct FactLog: ~Copyable {
 
     /// Opens the newest segment behind its last whole line; a torn end is kept in quarantine and cut.
     static func open(_ directory: DataDirectory, reports: inout [String]) throws(SyscallError) -> FactLog {
-        let segment = try segments(directory).last ?? 1
+        let segment = try segments(directory.log).last ?? 1
         let file = try directory.log.openFile(name(segment), .append)
         try directory.log.synchronize()
         var length = try file.length()
@@ -50,8 +50,8 @@ struct FactLog: ~Copyable {
         return FactLog(directory: directory, segment: segment, file: file, length: length)
     }
 
-    static func segments(_ directory: DataDirectory) throws(SyscallError) -> [Int64] {
-        try directory.log.names().compactMap { $0.hasSuffix(".jsonl") ? Int64($0.dropLast(6)) : nil }.sorted()
+    static func segments(_ folder: borrowing Directory) throws(SyscallError) -> [Int64] {
+        try folder.names().compactMap { $0.hasSuffix(".jsonl") ? Int64($0.dropLast(6)) : nil }.sorted()
     }
 
     /// Appends the facts and makes them durable with one sync. After a failure the log goes on in a new segment with
@@ -88,7 +88,7 @@ struct FactLog: ~Copyable {
     }
 
     private mutating func beginSegment() throws(SyscallError) {
-        let newest = try Self.segments(directory).last ?? segment
+        let newest = try Self.segments(directory.log).last ?? segment
         // One that an earlier attempt made and never wrote to serves as well.
         let isUnused = newest > segment ? try directory.log.length(of: Self.name(newest)) == 0 : false
         let next = isUnused ? newest : newest + 1
@@ -117,32 +117,37 @@ struct FactLog: ~Copyable {
 
 /// Reads single facts of the log by position, and knows its segments. Used by one thread.
 final class FactLogReader {
-    private let directory: DataDirectory
+    private let folder: Directory
     /// Segments that were read from; a store has a handful.
     private var files: [Int64: SharedFile] = [:]
 
-    init(directory: DataDirectory) { self.directory = directory }
+    /// `root` is the data directory.
+    init(_ root: borrowing Directory) throws(SyscallError) { folder = try root.openDirectory("log") }
+
+    func segments() throws(SyscallError) -> [Int64] { try FactLog.segments(folder) }
+
+    func length(of segment: Int64) throws(SyscallError) -> Int64 { try folder.length(of: FactLog.name(segment)) ?? 0 }
 
     /// One fact's bytes; nil where the line is damaged.
     func read(_ position: LogPosition) throws(SyscallError) -> [UInt8]? {
-        let file = try segment(position.segment)
+        guard position.offset >= 0, (0...Int64(Limits.factBytes)).contains(position.length),
+            let file = try file(of: position.segment)
+        else { return nil }
         let line = try file.descriptor.read(
             count: Int(LogPosition.prefixBytes + position.length), at: position.offset)
         return FactLog.fact(ofLine: line[...]).map(Array.init)
     }
 
     /// nil where there is no such segment.
-    func existingSegment(_ number: Int64) throws(SyscallError) -> SharedFile? {
-        do { return try segment(number) } catch {
+    func file(of segment: Int64) throws(SyscallError) -> SharedFile? {
+        if let file = files[segment] { return file }
+        do {
+            let file = SharedFile(try folder.openFile(FactLog.name(segment), .read))
+            files[segment] = file
+            return file
+        } catch {
             if error.isNotFound { return nil }
             throw error
         }
-    }
-
-    private func segment(_ number: Int64) throws(SyscallError) -> SharedFile {
-        if let file = files[number] { return file }
-        let file = SharedFile(try directory.log.openFile(FactLog.name(number), .read))
-        files[number] = file
-        return file
     }
 }

@@ -42,7 +42,7 @@ final class Index {
 
     let sqlite: SQLite
     /// Only this node's own word counts of what is lost here.
-    private let own: NodeID
+    private let own: NodeID?
     private let lines: FactLogReader
     private var nodeRows: [NodeID: Int64] = [:]
     private var nodeNames: [Int64: NodeID] = [:]
@@ -55,7 +55,7 @@ final class Index {
     }
 
     /// Opens or makes it; a file that is no index of this version throws, and the caller makes another.
-    init(path: String, own: NodeID, lines: FactLogReader) throws(SQLite.Failure) {
+    init(path: String, own: NodeID?, lines: FactLogReader) throws(SQLite.Failure) {
         self.own = own
         self.lines = lines
         sqlite = try SQLite(path: path)

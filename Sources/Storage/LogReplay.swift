@@ -11,7 +11,6 @@ final class LogReplay {
     private(set) var damagedLines = 0
     /// Bytes of the log that the index covers.
     private(set) var doneBytes: Int64 = 0
-    private let directory: DataDirectory
     private let reader: FactLogReader
     private var segment: Int64
     private var lines: FactLines?
@@ -19,39 +18,26 @@ final class LogReplay {
     private var doneSegments: Int64 = 0
 
     /// Throws where the index names a line that the log does not have.
-    init(_ index: Index, _ directory: DataDirectory, _ reader: FactLogReader) throws {
+    init(_ index: Index, _ reader: FactLogReader) throws {
         self.index = index
-        self.directory = directory
         self.reader = reader
         let cover = try index.cover()
         if cover.seq > 0 {
-            guard let line = try Self.line(at: cover.position, reader), Int64(Checksum(line).value) == cover.checksum
+            guard let line = try reader.read(cover.position), Int64(Checksum(line).value) == cover.checksum
             else { throw SQLite.Failure(message: "it covers a line that the log does not have") }
         }
         logged = try index.logged()
         seq = cover.seq
         segment = cover.seq == 0 ? 1 : cover.position.segment
         offset = cover.seq == 0 ? 0 : cover.position.end
-        for earlier in try FactLog.segments(directory) where earlier < segment {
-            doneSegments += try directory.log.length(of: FactLog.name(earlier)) ?? 0
-        }
+        for earlier in try reader.segments() where earlier < segment { doneSegments += try reader.length(of: earlier) }
         doneBytes = doneSegments + offset
-    }
-
-    /// nil where the log has no such line.
-    private static func line(at position: LogPosition, _ reader: FactLogReader) throws(SyscallError) -> [UInt8]? {
-        do { return try reader.read(position) } catch {
-            if error.isNotFound { return nil }
-            throw error
-        }
     }
 
     /// All bytes of the log.
     func totalBytes() throws(SyscallError) -> Int64 {
         var total: Int64 = 0
-        for number in try FactLog.segments(directory) {
-            total += try directory.log.length(of: FactLog.name(number)) ?? 0
-        }
+        for number in try reader.segments() { total += try reader.length(of: number) }
         return total
     }
 
@@ -82,7 +68,7 @@ final class LogReplay {
     private func nextLine() throws(SyscallError) -> FactLines.Line? {
         while true {
             if lines == nil {
-                guard let file = try reader.existingSegment(segment) else {
+                guard let file = try reader.file(of: segment) else {
                     guard let next = try following() else { return nil }
                     (segment, offset) = (next, 0)
                     continue
@@ -94,13 +80,13 @@ final class LogReplay {
                 return line
             }
             guard let next = try following() else { return nil }
-            doneSegments += try directory.log.length(of: FactLog.name(segment)) ?? 0
+            doneSegments += try reader.length(of: segment)
             (segment, offset, lines) = (next, 0, nil)
         }
     }
 
     private func following() throws(SyscallError) -> Int64? {
         let segment = self.segment
-        return try FactLog.segments(directory).first { $0 > segment }
+        return try reader.segments().first { $0 > segment }
     }
 }

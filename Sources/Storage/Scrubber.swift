@@ -196,7 +196,7 @@ actor Scrubber {
     private func readLog(_ stretch: inout Stretch) async throws(StoreError) {
         if logPass == nil, SystemClock.monotonic() >= nextLogPass { logPass = LogPass() }
         while let pass = logPass, !stretch.isFull {
-            let segments = try lifting { () throws(SyscallError) in try FactLog.segments(directory) }
+            let segments = try lifting { () throws(SyscallError) in try FactLog.segments(directory.log) }
             guard let segment = segments.first(where: { $0 >= pass.segment }) else { return endLogPass() }
             let offset = segment == pass.segment ? pass.offset : 0
             let found = try lifting { () throws(SyscallError) in try readLog(segment, from: offset) }

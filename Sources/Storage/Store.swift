@@ -69,12 +69,10 @@ package final class Store: Sendable {
         DataDirectory.explain(error, path: path)
     }
 
-    /// Locks the directory, recovers what an earlier process left, and opens it for work. Without `catchesUp` the index
-    /// may be behind the log when this returns: recording works, what asks the index throws `indexing`, and `run`
-    /// does the rest.
+    /// Locks the directory, recovers what an earlier process left, and opens it for work.
     package static func open(
         _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
-        catchesUp: Bool = true, now: @escaping @Sendable () -> ClockReading = SystemClock.reading
+        index: IndexOpening = .whole, now: @escaping @Sendable () -> ClockReading = SystemClock.reading
     ) async throws(StoreError) -> Store {
         let opener = StoreOpener(lane: lanes.admit, path: path, node: node)
         let opened = try await opener.open()
@@ -92,10 +90,17 @@ package final class Store: Sendable {
             mint: mint, directory: opened.directory, journal: journal, catalogue: catalogue,
             shelf: ChunkShelf(lane: lanes.scrub, directory: opened.directory), scrubber: scrubber, bell: bell, log: log,
             recovered: opened.journal)
+        if case .anew = index { await catalogue.distrustIndex() }
         var isReady = await catalogue.catchUp()
-        while catchesUp, !isReady { isReady = await catalogue.catchUp() }
+        while !isReady, index.isWaitedFor {
+            if case .anew(let progress) = index, let (done, total) = await catalogue.replayProgress() {
+                progress(done, total)
+            }
+            isReady = await catalogue.catchUp()
+        }
         try await store.sealRecovered(opened.journal)
         if isReady { try await store.finishRecovery() }
+        if case .anew = index { try await catalogue.compareWithFiles() }
         return store
     }
 

@@ -1,4 +1,4 @@
-internal import Model
+package import Model
 package import Reactor
 
 /// Reads a whole data directory and compares everything in it with everything else. Changes nothing and needs no lock,
@@ -15,8 +15,16 @@ package actor StoreAudit {
             case chunkWithoutFact = "chunk_without_fact"
             case strangeFile = "strange_file"
             case damagedLine = "damaged_line"
+            /// Its bytes are gone or were wrong, and the node knows.
+            case lostChunk = "lost_chunk"
             /// The index does not say what the log says.
             case staleIndex = "stale_index"
+            /// The write-ahead log has bad records with good ones behind them.
+            case damagedJournal = "damaged_journal"
+            /// A name in the folder for people leads to something else than the chunk that counts there.
+            case misshown
+            /// A manifest that says something else than the log.
+            case wrongManifest = "wrong_manifest"
             case inQuarantine = "in_quarantine"
         }
         package let kind: Kind
@@ -42,17 +50,23 @@ package actor StoreAudit {
     }
 
     private let lane: DiskLane
-    private let path: String
+    let path: String
+    /// Whose word counts of what is lost here; nil where it is not known.
+    let node: NodeID?
     private let progress: @Sendable (Progress) -> Void
     private var report = Report()
+    /// Digests that the node says it lost.
+    private var lost: Set<ChunkID> = []
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
 
     package init(
-        of path: String, on lane: DiskLane, progress: @escaping @Sendable (Progress) -> Void = { _ in }
+        of path: String, node: NodeID? = nil, on lane: DiskLane,
+        progress: @escaping @Sendable (Progress) -> Void = { _ in }
     ) {
         self.lane = lane
         self.path = path
+        self.node = node
         self.progress = progress
     }
 
@@ -65,7 +79,8 @@ package actor StoreAudit {
             let files = try listChunks(root)
             let claims = try readLog(root)
             try readChunks(root, files, claims)
-            try checkIndex(root)
+            try checkJournal(root)
+            try checkDerived(root)
             for name in try names(in: "quarantine", of: root) {
                 add(.inQuarantine, name, "set aside earlier; delete it when it is of no more use")
             }
@@ -81,11 +96,11 @@ package actor StoreAudit {
         }
     }
 
-    private func add(_ kind: Finding.Kind, _ subject: String, _ detail: String) {
+    func add(_ kind: Finding.Kind, _ subject: String, _ detail: String) {
         report.findings.append(Finding(kind: kind, subject: subject, detail: detail))
     }
 
-    private func names(in folder: String, of root: borrowing Directory) throws -> [String] {
+    func names(in folder: String, of root: borrowing Directory) throws -> [String] {
         guard try root.kind(of: folder) == .directory else { return [] }
         return try root.openDirectory(folder).names()
     }
@@ -124,7 +139,12 @@ package actor StoreAudit {
             let isThere =
                 try chunks.kind(of: prefix) == .directory
                 && (try chunks.openDirectory(prefix).kind(of: id.description)) == .file
-            if !isThere { add(.missingChunk, id.description, "the log says it is held; \(bytes) bytes are gone") }
+            guard !isThere else { continue }
+            if lost.contains(id) {
+                add(.lostChunk, id.description, "the node knows; it takes it back from a peer that has it")
+            } else {
+                add(.missingChunk, id.description, "the log says it is held; \(bytes) bytes are gone")
+            }
         }
         for (id, length) in files.sorted(by: { $0.key < $1.key }) {
             let file = try root.openDirectory("chunks").openDirectory(String(id.description.prefix(2)))
@@ -141,6 +161,8 @@ package actor StoreAudit {
     }
 
     private func digest(of file: borrowing Descriptor, total: Int64) throws -> ChunkID {
+        // What the kernel remembers says nothing about the disk.
+        file.forgetCache()
         let digester = ChunkDigester()
         var offset: Int64 = 0
         while true {
@@ -175,22 +197,38 @@ package actor StoreAudit {
                 guard !names.contains(recorded.fact.name) else { continue }
                 names.insert(recorded.fact.name)
                 report.facts += 1
-                if case .chunk(let chunk) = recorded.fact.body { claims[chunk.sha256] = chunk.bytes }
-                if case .session = recorded.fact.body { report.sessions += 1 }
+                switch recorded.fact.body {
+                case .chunk(let chunk): claims[chunk.sha256] = chunk.bytes
+                case .session: report.sessions += 1
+                case .lost(let state) where recorded.fact.name.author == node:
+                    if let id = state.sha256 { lost.insert(id) }
+                case .held(let state) where recorded.fact.name.author == node:
+                    if let id = state.sha256 { lost.remove(id) }
+                default: break
+                }
             }
         }
         return claims
     }
 
-    private func checkIndex(_ root: borrowing Directory) throws {
-        guard try root.kind(of: Index.fileName) == .file else { return }
-        do throws(SQLite.Failure) {
-            let covered = try SQLite(path: "\(path)/\(Index.fileName)").integer("SELECT COUNT(*) FROM facts") ?? 0
-            if covered > report.facts {
-                add(.staleIndex, Index.fileName, "it has \(covered) facts, the log has \(report.facts)")
+    private func checkJournal(_ root: borrowing Directory) throws {
+        guard try root.kind(of: "wal") == .directory else { return }
+        let folder = try root.openDirectory("wal")
+        for number in try WriteAheadLog.segments(in: folder) {
+            let reading: WriteAheadLog.Reading
+            do throws(SyscallError) {
+                reading = try WriteAheadLog.read(number, in: folder)
+            } catch {
+                // A running node removes what it needs no more.
+                guard error.isNotFound else { throw error }
+                continue
             }
-        } catch {
-            add(.staleIndex, Index.fileName, error.message)
+            for stretch in reading.damaged {
+                add(
+                    .damagedJournal, "wal/\(WriteAheadLog.name(number))",
+                    "bytes \(stretch.lowerBound) to "
+                        + "\(stretch.upperBound) are no records; the next start keeps what is good")
+            }
         }
     }
 }

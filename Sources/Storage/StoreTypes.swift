@@ -120,6 +120,20 @@ package struct StoreSummary: Hashable, Sendable {
     package let indexed: Double?
 }
 
+/// What is done about an index that is behind the log before a store is open.
+package enum IndexOpening: Sendable {
+    /// It is brought up to the log.
+    case whole
+    /// A step of that; the store's `keepIndex` does the rest. Until then recording works, and what asks the index
+    /// throws `indexing`.
+    case meanwhile
+    /// It is thrown away and made again, chunks and folder for people compared with it; called with the bytes of the
+    /// log that are done and all of them.
+    case anew(progress: @Sendable (Int64, Int64) -> Void)
+
+    var isWaitedFor: Bool { if case .meanwhile = self { false } else { true } }
+}
+
 /// How the folder for people is made.
 package enum ViewMode: String, Sendable, CaseIterable {
     case link, copy, off

@@ -174,7 +174,7 @@ import Testing
         try Directory.open("\(scratch.path)/crashed/log").openFile("000001.jsonl", .append).write(lines)
         let store = try await Store.open(
             "\(scratch.path)/\(crashed)", node: Scratch.author, incarnation: .random(), lanes: scratch.lanes,
-            log: .silent, catchesUp: false)
+            log: .silent, index: .meanwhile)
         let summary = try await store.summary()
         #expect(summary.indexed.map { $0 < 1 } == true)
         await #expect {

@@ -61,6 +61,71 @@ import Testing
         #expect(Set(kinds(line)) == [.damagedLine, .staleIndex] && !line.isSound)
     }
 
+    private func replace(_ path: String, _ bytes: [UInt8]) throws {
+        try? FileManager.default.removeItem(atPath: path)
+        _ = FileManager.default.createFile(atPath: path, contents: Data(bytes))
+    }
+
+    private func session(in path: String) throws -> String {
+        let mission = path + "/sessions/Test dive"
+        return try mission + "/" + #require(try FileManager.default.contentsOfDirectory(atPath: mission).first)
+    }
+
+    @Test("what is derived and says something else than the log is found")
+    func derived() async throws {
+        #expect(
+            kinds(try await damaged { path, _ in try FileManager.default.removeItem(atPath: path + "/index.sqlite") })
+                == [.staleIndex])
+        let edited = try await damaged { path, _ in
+            let index = try SQLite(path: path + "/index.sqlite")
+            try index.execute("UPDATE chunks SET rows = rows + 1 WHERE idx = 1")
+        }
+        #expect(kinds(edited) == [.staleIndex] && edited.findings[0].detail.contains("1 chunks"))
+        #expect(
+            kinds(try await damaged { path, _ in try replace(try session(in: path) + "/chunk_00001.csv", [1]) })
+                == [.misshown])
+        #expect(
+            kinds(
+                try await damaged { path, _ in
+                    try FileManager.default.removeItem(atPath: try session(in: path) + "/chunk_00000.csv")
+                }) == [.misshown])
+        #expect(
+            kinds(try await damaged { path, _ in try FileManager.default.removeItem(atPath: path + "/sessions") })
+                .isEmpty)
+        #expect(
+            kinds(try await damaged { path, _ in try replace(try session(in: path) + "/manifest.json", [1]) })
+                == [.wrongManifest])
+    }
+
+    @Test("a rebuild makes what is derived again, and finds what is gone", arguments: [false, true])
+    func rebuild(removesChunk: Bool) async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        for n in 0..<2 {
+            _ = try await store.commit([batch(session, rows: ["\(n)"])])
+            _ = try await store.seal(session)
+        }
+        let id = try await store.chunks(of: session)[0].fact.sha256
+        try await store.close()
+        let copy = "\(scratch.path)/\(try scratch.crashed(as: "copy"))"
+        try replace(copy + "/index.sqlite", Array("no index".utf8))
+        try FileManager.default.removeItem(atPath: copy + "/sessions")
+        if removesChunk {
+            try FileManager.default.removeItem(atPath: "\(copy)/chunks/\(id.description.prefix(2))/\(id)")
+        }
+        let steps = Locked(0)
+        let again = try await Store.open(
+            copy, node: Scratch.author, incarnation: .random(), lanes: scratch.lanes, log: .silent,
+            index: .anew { _, _ in steps.withLock { $0 += 1 } })
+        #expect(try await again.chunks(of: session).count == (removesChunk ? 1 : 2))
+        try await again.close()
+        let report = try await StoreAudit(of: copy, node: Scratch.author, on: scratch.lanes.scrub).run()
+        #expect(kinds(report) == (removesChunk ? [.lostChunk] : []))
+        let shown = try FileManager.default.contentsOfDirectory(atPath: try self.session(in: copy))
+        #expect(shown.count { $0.hasPrefix("chunk_") } == (removesChunk ? 1 : 2))
+    }
+
     @Test("what is no data directory is said to be none")
     func noDirectory() async throws {
         let scratch = try Scratch()
