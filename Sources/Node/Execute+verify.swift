@@ -70,7 +70,7 @@ enum VerifyVerb {
         .joined()
         text +=
             "\(count(report.chunks)) chunks, \(TerminalQuantity.bytes(report.bytes)), \(count(report.facts)) facts, "
-        text += "\(count(report.sessions)) sessions: "
+        text += "\(StatusWords(style: .plain).counted(report.sessions, "session")): "
         let bad = report.findings.count { !$0.isHarmless }
         return text + (bad == 0 ? "all sound\n" : "\(bad) things are wrong\n")
     }
@@ -106,7 +106,7 @@ enum RebuildVerb {
     private static func text(_ form: Form) -> String {
         let count = TerminalQuantity.count
         let text =
-            "the index is made again: \(count(form.facts)) facts, \(count(form.sessions)) sessions, "
+            "the index is made again: \(count(form.facts)) facts, \(StatusWords(style: .plain).counted(form.sessions, "session")), "
             + "\(count(form.chunks)) chunks"
         return text
             + (form.missing == 0 ? "\n" : "; \(count(form.missing)) chunks are not here, peers are asked for them\n")

@@ -36,7 +36,13 @@ extension Catalogue {
             }
         }
         // What was heard of has a limit, and what needs no bytes does not wait for it.
-        report.logged = try append(toLog).count
+        let logged = try append(toLog)
+        report.logged = logged.count
+        // A session whose line was damaged has its chunks already.
+        for case (.session(let opening), let id?) in logged.map({ ($0.fact.body, $0.fact.session) }) {
+            openings[id] = nil
+            if view.mode != .off, !(try chunks(of: id)).isEmpty { try showAll(id, opening) }
+        }
         let room = heardRoom
         report.refused += max(0, toHear.count - room)
         toHear = Array(toHear.prefix(room))

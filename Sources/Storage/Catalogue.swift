@@ -163,6 +163,12 @@ actor Catalogue {
             (reason, isDamaged) = (failure.message, !failure.isPassing)
         }
         log.error("the index failed; the log has everything", ("reason", reason))
+        // Now, and not with its last reference: closing removes files by name, which soon are those of another index.
+        switch index {
+        case .ready(let index): index.sqlite.close()
+        case .replaying(let replay): replay.index.sqlite.close()
+        case .failed: break
+        }
         index = .failed(reason, isDamaged: isDamaged)
         return true
     }
@@ -238,8 +244,12 @@ actor Catalogue {
         switch index {
         case .ready(let index):
             do { return try body(index) } catch {
-                // What cannot be read cannot be believed in anything else either.
-                if !error.isPassing { _ = failed(error) }
+                if !error.isPassing {
+                    // What cannot be read cannot be believed in anything else either: it is made again at once, as far
+                    // as one step goes.
+                    _ = failed(error)
+                    _ = catchUp()
+                }
                 throw .index(error.message)
             }
         case .replaying:

@@ -186,7 +186,10 @@ struct FolderView {
     func writeManifest(_ manifest: Manifest, of opening: SessionOpening, session: SessionID) throws(SyscallError) {
         guard mode != .off else { return }
         let top = try folder(mission: opening.mission, session: session)
-        try DataDirectory.replace("manifest.json", in: top, with: JSONCoding.encode(manifest))
+        let bytes = JSONCoding.encode(manifest)
+        // Most are looked at again only because their chunks were read.
+        guard try DataDirectory.contents(of: "manifest.json", in: top, limit: bytes.count + 1) != bytes else { return }
+        try DataDirectory.replace("manifest.json", in: top, with: bytes)
     }
 }
 

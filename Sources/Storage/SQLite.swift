@@ -40,6 +40,7 @@ final class SQLite {
 
     private let connection: OpaquePointer
     private var statements: [String: OpaquePointer] = [:]
+    private var isClosed = false
 
     init(path: String) throws(Failure) {
         var connection: OpaquePointer?
@@ -54,7 +55,12 @@ final class SQLite {
         sqlite3_busy_timeout(connection, 2000)
     }
 
-    deinit {
+    deinit { close() }
+
+    /// Ends the connection; no other call may follow.
+    func close() {
+        guard !isClosed else { return }
+        isClosed = true
         for statement in statements.values { sqlite3_finalize(statement) }
         sqlite3_close_v2(connection)
     }

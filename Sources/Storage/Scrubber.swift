@@ -61,6 +61,7 @@ actor Scrubber {
 
     func run(_ pause: @Sendable (Duration) async throws -> Void) async throws {
         while true {
+            try Task.checkCancellation()
             guard let stretch = await work(), stretch.isFull else {
                 try await pause(Limits.scrubLookInterval)
                 continue

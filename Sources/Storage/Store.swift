@@ -26,16 +26,16 @@ package final class Store: Sendable {
     package let node: NodeID
     package let incarnation: Incarnation
     package let path: String
-    private let directory: DataDirectory
-    private let journal: Journal
+    let directory: DataDirectory
+    let journal: Journal
     let catalogue: Catalogue
-    private let shelf: ChunkShelf
-    private let scrubber: Scrubber
-    private let bell: Bell
-    private let log: Log
-    private let mint: FactMint
+    let shelf: ChunkShelf
+    let scrubber: Scrubber
+    let bell: Bell
+    let log: Log
+    let mint: FactMint
     /// What recovery found and the index has to be asked about first; nil when that is done.
-    private let unfinished: Locked<RecoveredJournal?>
+    let unfinished: Locked<RecoveredJournal?>
     /// Facts of closed chunks whose seal has not succeeded yet: a repetition uses the same name.
     private let unsealed = Locked<[ChunkSlot: RecordedFact]>([:])
     /// Ends that are not through with yet, likewise.
@@ -99,79 +99,15 @@ package final class Store: Sendable {
             isReady = await catalogue.catchUp()
         }
         try await store.sealRecovered(opened.journal)
-        if isReady { try await store.finishRecovery() }
+        if isReady {
+            do { try await store.finishRecovery() } catch {
+                // An index that turned out to be damaged is made again by now.
+                guard case .index = error else { throw error }
+                try await store.finishRecovery()
+            }
+        }
         if case .anew = index { try await catalogue.compareWithFiles() }
         return store
-    }
-
-    /// Chunks that were open are sealed by the ordinary path, which needs no index.
-    private func sealRecovered(_ recovered: RecoveredJournal) async throws(StoreError) {
-        if !recovered.closed.isEmpty {
-            _ = try await seal(recovered.closed)
-            log.notice("chunks that an earlier process was writing are sealed", ("chunks", recovered.closed.count))
-        }
-        for damage in recovered.damage {
-            let gap = Gap(stream: damage.slot.stream, reason: Gap.Reason.corrupt, from: damage.at, to: nil)
-            try await record(.gap(gap), in: damage.slot.session)
-        }
-    }
-
-    /// The rest of recovery, which asks what the log has: begun seals are finished, sessions that ended are closed.
-    private func finishRecovery() async throws(StoreError) {
-        guard let recovered = unfinished.withLock({ $0 }), await catalogue.isComplete else { return }
-        try await catalogue.finish(recovered.seals)
-        for session in await journal.openSessions() {
-            if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
-        }
-        for (session, reason) in await journal.endingSessions() {
-            if try await catalogue.sessions(session).first?.end != nil {
-                try await journal.forget(session)
-            } else {
-                _ = try await endSession(session, reason: reason)
-            }
-        }
-        try await endAbandoned()
-        unfinished.withLock { $0 = nil }
-    }
-
-    // MARK: Keeping it whole
-
-    /// Brings the index up to the log where it is behind it or failed, for as long as the node runs. `pause` sleeps.
-    package func keepIndex(_ pause: @Sendable (Duration) async throws -> Void) async throws {
-        while true {
-            while await !catalogue.catchUp() { try Task.checkCancellation() }
-            do { try await finishRecovery() } catch {
-                log.error("recovery could not be finished; it is tried again", ("reason", error))
-            }
-            try await pause(Limits.indexRetryInterval)
-        }
-    }
-
-    /// Reads all that is held, again and again, at the pace of `Limits.scrubBytesPerSecond`, for as long as the node
-    /// runs. `pause` sleeps.
-    package func scrub(_ pause: @Sendable (Duration) async throws -> Void) async throws {
-        await whenComplete()
-        try await scrubber.run(pause)
-    }
-
-    /// Reads all that is held once, as fast as the disk gives it; answers how many chunks were damaged or gone.
-    @discardableResult
-    package func scrubOnce() async throws(StoreError) -> Int { try await scrubber.runOnce() }
-
-    /// Returns when the index covers the log for the first time.
-    package func whenComplete() async {
-        guard await !catalogue.isComplete else { return }
-        for await _ in growth() { if await catalogue.isComplete { return } }
-    }
-
-    /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a
-    /// log that came back from a peer. Nothing will be added to them.
-    private func endAbandoned() async throws(StoreError) {
-        let known = Set(await journal.openSessions().map(\.id) + (await journal.endingSessions().keys))
-        for summary in try await catalogue.unended(of: node) where !known.contains(summary.id) {
-            let totals = Dictionary(uniqueKeysWithValues: summary.held.map { ($0.key.description, $0.value) })
-            try await record(.end(SessionEnd(reason: SessionEnd.Reason.interrupted, streams: totals)), in: summary.id)
-        }
     }
 
     /// Seals what is open, flushes the view, and ends all bells. The lock goes with the last reference.
@@ -227,7 +163,7 @@ package final class Store: Sendable {
         try await seal(try await journal.close(session, stream))
     }
 
-    private func seal(_ closed: [ClosedChunk]) async throws(StoreError) -> [HeldChunk] {
+    func seal(_ closed: [ClosedChunk]) async throws(StoreError) -> [HeldChunk] {
         let candidates = closed.compactMap { chunk in
             let recorded = unsealed.withLock { unsealed in
                 let recorded = unsealed[chunk.slot] ?? mint.mint(chunk.body, in: chunk.slot.session)

@@ -191,7 +191,12 @@ import Testing
         _ = try await store.commit([batch(next, rows: ["3"])])
         await withThrowingTaskGroup(of: Void.self) { group in
             let (never, keep) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
-            group.addTask { try await store.keepIndex { _ in for await _ in never {} } }
+            group.addTask {
+                try await store.keepIndex { _ in
+                    for await _ in never {}
+                    try Task.checkCancellation()
+                }
+            }
             await store.whenComplete()
             group.cancelAll()
             keep.finish()

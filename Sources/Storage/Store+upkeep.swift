@@ -1,0 +1,76 @@
+internal import Model
+internal import Reactor
+
+/// The rest of recovery, and what keeps a store whole while it is open.
+extension Store {
+    /// Chunks that were open are sealed by the ordinary path, which needs no index.
+    func sealRecovered(_ recovered: RecoveredJournal) async throws(StoreError) {
+        if !recovered.closed.isEmpty {
+            _ = try await seal(recovered.closed)
+            log.notice("chunks that an earlier process was writing are sealed", ("chunks", recovered.closed.count))
+        }
+        for damage in recovered.damage {
+            let gap = Gap(stream: damage.slot.stream, reason: Gap.Reason.corrupt, from: damage.at, to: nil)
+            try await record(.gap(gap), in: damage.slot.session)
+        }
+    }
+
+    /// The rest of recovery, which asks what the log has: begun seals are finished, sessions that ended are closed.
+    func finishRecovery() async throws(StoreError) {
+        guard let recovered = unfinished.withLock({ $0 }), await catalogue.isComplete else { return }
+        try await catalogue.finish(recovered.seals)
+        for session in await journal.openSessions() {
+            if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
+        }
+        for (session, reason) in await journal.endingSessions() {
+            if try await catalogue.sessions(session).first?.end != nil {
+                try await journal.forget(session)
+            } else {
+                _ = try await endSession(session, reason: reason)
+            }
+        }
+        try await endAbandoned()
+        unfinished.withLock { $0 = nil }
+    }
+
+    // MARK: Keeping it whole
+
+    /// Brings the index up to the log where it is behind it or failed, for as long as the node runs. `pause` sleeps.
+    package func keepIndex(_ pause: @Sendable (Duration) async throws -> Void) async throws {
+        while true {
+            try Task.checkCancellation()
+            while await !catalogue.catchUp() { try Task.checkCancellation() }
+            do { try await finishRecovery() } catch {
+                log.error("recovery could not be finished; it is tried again", ("reason", error))
+            }
+            try await pause(Limits.indexRetryInterval)
+        }
+    }
+
+    /// Reads all that is held, again and again, at the pace of `Limits.scrubBytesPerSecond`, for as long as the node
+    /// runs. `pause` sleeps.
+    package func scrub(_ pause: @Sendable (Duration) async throws -> Void) async throws {
+        await whenComplete()
+        try await scrubber.run(pause)
+    }
+
+    /// Reads all that is held once, as fast as the disk gives it; answers how many chunks were damaged or gone.
+    @discardableResult
+    package func scrubOnce() async throws(StoreError) -> Int { try await scrubber.runOnce() }
+
+    /// Returns when the index covers the log for the first time.
+    package func whenComplete() async {
+        guard await !catalogue.isComplete else { return }
+        for await _ in growth() { if await catalogue.isComplete { return } }
+    }
+
+    /// Sessions of this node that are open in the log and unknown to the journal: a start that failed half way, or a
+    /// log that came back from a peer. Nothing will be added to them.
+    private func endAbandoned() async throws(StoreError) {
+        let known = Set(await journal.openSessions().map(\.id) + (await journal.endingSessions().keys))
+        for summary in try await catalogue.unended(of: node) where !known.contains(summary.id) {
+            let totals = Dictionary(uniqueKeysWithValues: summary.held.map { ($0.key.description, $0.value) })
+            try await record(.end(SessionEnd(reason: SessionEnd.Reason.interrupted, streams: totals)), in: summary.id)
+        }
+    }
+}
