@@ -72,8 +72,16 @@ package final class Store: Sendable {
         now: @escaping @Sendable () -> ClockReading = SystemClock.reading
     ) async throws(StoreError) -> Store {
         let opener = StoreOpener(lane: lanes.admit, path: path, node: node)
-        let opened = try await opener.open()
+        var opened = try await opener.open()
         for report in opened.reports { log.warning(report) }
+        // What recovery found missing is in the write-ahead log before that forgets the damage.
+        let gaps = opened.journal.damage.enumerated().map { position, damage in
+            RecordedFact(
+                encoding: Fact(
+                    name: FactName(author: node, incarnation: incarnation, n: Int64(position + 1)),
+                    session: damage.slot.session, at: now(), body: .gap(damage.gap)))
+        }
+        for gap in gaps { opened.journal.facts[gap.fact.name] = gap }
         let bell = Bell()
         let journal = try Journal(
             lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal,
@@ -84,21 +92,37 @@ package final class Store: Sendable {
         let store = Store(
             node: node, incarnation: incarnation, directory: opened.directory, journal: journal, catalogue: catalogue,
             shelf: ChunkShelf(lane: lanes.scrub, directory: opened.directory), bell: bell, log: log, now: now)
+        store.minted.withLock { $0 = Int64(gaps.count) }
         try await store.finish(opened.journal)
         return store
     }
 
     /// The rest of recovery, by the ordinary paths: begun seals are finished, chunks that were open are sealed.
     private func finish(_ recovered: RecoveredJournal) async throws(StoreError) {
-        try await catalogue.finish(recovered.seals)
-        if !recovered.closed.isEmpty {
-            _ = try await seal(recovered.closed)
-            log.notice("chunks that an earlier process was writing are sealed", ("chunks", recovered.closed.count))
+        for lost in try await catalogue.finish(recovered.seals) {
+            if case .chunk(let chunk)? = RecordedFact(parsing: lost.fact)?.fact.body {
+                let gap = Gap(
+                    stream: chunk.stream, reason: Gap.Reason.corrupt, from: chunk.first, to: chunk.last,
+                    rowsLost: chunk.rows)
+                try await record(.gap(gap), in: lost.slot.session)
+            }
+            try await journal.sealed([lost.name], slots: [lost.slot])
         }
-        for damage in recovered.damage {
-            let gap = Gap(stream: damage.slot.stream, reason: Gap.Reason.corrupt, from: damage.at, to: nil)
-            try await record(.gap(gap), in: damage.slot.session)
+        var unsealed: [ClosedChunk] = []
+        for chunk in recovered.closed {
+            // Where the record of a seal is damaged, the log knows better what became of the chunk.
+            if try await catalogue.isSealed(recovered.origins[chunk.slot] ?? chunk.slot) {
+                try await journal.discard(chunk)
+            } else {
+                unsealed.append(chunk)
+            }
         }
+        if !unsealed.isEmpty {
+            _ = try await seal(unsealed)
+            log.notice("chunks that an earlier process was writing are sealed", ("chunks", unsealed.count))
+        }
+        try await catalogue.append(Array(recovered.facts.values).sorted { $0.fact.name < $1.fact.name })
+        await journal.logged()
         for session in await journal.openSessions() {
             if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
         }
