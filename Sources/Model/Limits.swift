@@ -24,6 +24,8 @@ package enum Limits {
     package static let logSegmentBytes: Int64 = 64 << 20
     /// Recovery reads an open chunk's file in pieces of this size: its memory does not grow with the chunk.
     package static let recoveryReadBytes: Int64 = 1 << 20
+    /// Damaged records of one segment whose bytes are looked for: a bad sector spoils a dozen.
+    package static let damagedRecords = 1024
     /// The index may lag the log by this many facts: that many replay in about 0.1 s.
     package static let indexLag = 4096
     /// Facts that are appended with one sync.

@@ -48,7 +48,14 @@ extension JournalRecovery {
 
     private static func open(_ name: String, in folder: borrowing Directory) throws(SyscallError) -> SharedFile? {
         guard try folder.kind(of: name) == .file else { return nil }
-        return SharedFile(try folder.openFile(name, .readWrite))
+        do throws(SyscallError) {
+            return SharedFile(try folder.openFile(name, .readWrite))
+        } catch {
+            // Its seal had come as far as the mode, and the record of that is damaged.
+            guard error.isNotPermitted else { throw error }
+            try folder.openFile(name, .read).changeMode(0o640)
+            return SharedFile(try folder.openFile(name, .readWrite))
+        }
     }
 
     // MARK: Reading

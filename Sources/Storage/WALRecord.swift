@@ -119,7 +119,7 @@ extension WALRecord {
     /// What a damaged record at the start of `bytes` may have said of a chunk's bytes: worth no more than the checksum
     /// in it, which has to be found true of them.
     static func hint(_ bytes: ArraySlice<UInt8>) -> WALRecord? {
-        var reader = ByteReader(bytes.dropFirst(headerBytes))
+        var reader = ByteReader(bytes.prefix(headerBytes + bodyLimit).dropFirst(headerBytes))
         switch reader.take(UInt8.self) {
         case 1: return Commit(&reader, isDamaged: true).map(WALRecord.commit)
         case 3: return Checkpoint(&reader).map(WALRecord.checkpoint)

@@ -82,7 +82,7 @@ struct WriteAheadLog: ~Copyable {
                 position += length
                 reading.soundLength = Int64(position)
             } else {
-                if let hint = WALRecord.hint(bytes[position...]) {
+                if reading.doubtful.count < Limits.damagedRecords, let hint = WALRecord.hint(bytes[position...]) {
                     reading.doubtful.append((reading.records.count, hint))
                 }
                 badSince = badSince ?? position

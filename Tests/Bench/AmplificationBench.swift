@@ -1,4 +1,3 @@
-import FoundationEssentials
 import Model
 import Reactor
 
@@ -85,13 +84,16 @@ extension NodeProcess {
     }
 
     private static func files(under path: String) throws -> [(name: String, bytes: Int)] {
-        let files = FileManager.default
-        return try files.subpathsOfDirectory(atPath: path).compactMap { name in
+        let folder = try Directory.open(path)
+        var found: [(name: String, bytes: Int)] = []
+        for name in try folder.names() {
+            switch try folder.kind(of: name) {
+            case .directory: found += try files(under: "\(path)/\(name)")
             // A file may be renamed while this looks on.
-            guard let attributes = try? files.attributesOfItem(atPath: "\(path)/\(name)"),
-                attributes[.type] as? FileAttributeType == .typeRegular, let bytes = attributes[.size] as? Int
-            else { return nil }
-            return (name, bytes)
+            case .file: if let length = try folder.length(of: name) { found.append((name, Int(length))) }
+            default: continue
+            }
         }
+        return found
     }
 }
