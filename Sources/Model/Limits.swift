@@ -22,6 +22,10 @@ package enum Limits {
     /// A segment of the log of facts: small enough to copy by hand, large enough that a million facts are a dozen
     /// files.
     package static let logSegmentBytes: Int64 = 64 << 20
+    /// Recovery reads an open chunk's file in pieces of this size: its memory does not grow with the chunk.
+    package static let recoveryReadBytes: Int64 = 1 << 20
+    /// Damaged records of one segment whose bytes are looked for: a bad sector spoils a dozen.
+    package static let damagedRecords = 1024
     /// The index may lag the log by this many facts: that many replay in about 0.1 s.
     package static let indexLag = 4096
     /// An index that failed is tried again so often: its disk may be full, and queries wait for it.

@@ -22,6 +22,9 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
     /// A sync of this file failed before, and its descriptor is not to be believed again.
     package static let earlierSyncFailed = SyscallError("fsync", code: EIO)
 
+    /// Bytes that were there a moment ago cannot be read any more.
+    package static let unreadable = SyscallError("pread", code: EIO)
+
     package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
     /// The medium does not give the bytes.
     package var isUnreadable: Bool { call == "pread" && code == EIO }

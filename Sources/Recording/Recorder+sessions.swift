@@ -208,7 +208,8 @@ extension Recorder {
         current = Running(
             id: session.id, opening: session.opening, isExplicit: isExplicit, startedAt: session.startedAt,
             sealPolicy: policy(interval(of: session.opening.metadata), nil), writer: writer(for: session.opening),
-            nextRow: totals.rows, rows: totals.rows, bytes: totals.bytes, sealedChunks: totals.chunks,
+            nextRow: totals.rows + (session.lostRows[.data] ?? 0), rows: totals.rows, bytes: totals.bytes,
+            sealedChunks: totals.chunks,
             openChunks: Dictionary(session.openChunks.map { ($0.stream, $0) }, uniquingKeysWith: { $1 }))
         _ = steps.look(clock())
         log.notice("recording goes on", ("session", session.id), ("mission", session.opening.mission))

@@ -20,7 +20,7 @@ enum JSONCoding {
 
 extension RecordedFact {
     /// Encodes a fact of this node.
-    init(encoding fact: Fact) { self.init(fact: fact, bytes: JSONCoding.encode(fact)) }
+    package init(encoding fact: Fact) { self.init(fact: fact, bytes: JSONCoding.encode(fact)) }
 
     /// Parses a fact from outside: nil where it is no fact, too large, or would break the log's lines.
     package init?(parsing bytes: [UInt8]) {

@@ -21,6 +21,8 @@ actor Journal {
     private var open: [Key: OpenChunk] = [:]
     private var closing: [ChunkSlot: ClosedChunk]
     private var pendingSeals: [FactName: WALRecord.Seal]
+    /// Gaps that recovery found, until they are in the log.
+    private var pendingFacts: [FactName: RecordedFact]
     private var recording: RecordingFile
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
@@ -39,12 +41,10 @@ actor Journal {
         sessions = recovered.sessions
         closing = Dictionary(uniqueKeysWithValues: recovered.closed.map { ($0.slot, $0) })
         pendingSeals = recovered.seals
+        pendingFacts = recovered.facts
         do {
-            let records =
-                recovered.closed.map { WALRecord.checkpoint($0.checkpoint) }
-                + recovered.seals.values.map(WALRecord.seal)
             let last = recovered.segments.last ?? 0
-            wal = try WriteAheadLog.begin(after: last, in: directory.wal, records: records)
+            wal = try WriteAheadLog.begin(after: last, in: directory.wal, records: recovered.records)
             for number in recovered.segments { try directory.wal.remove(WriteAheadLog.name(number)) }
             try directory.wal.synchronize()
         } catch {
@@ -100,7 +100,8 @@ actor Journal {
             return OpenSession(
                 id: id, opening: opening, startedAt: state.fact.at, lastActivity: state.lastActivity,
                 stoppedOrderly: state.stopped, totals: Self.totals(state),
-                openChunks: open.filter { $0.key.session == id }.map(\.value.state).sorted { $0.stream < $1.stream })
+                openChunks: open.filter { $0.key.session == id }.map(\.value.state).sorted { $0.stream < $1.stream },
+                lostRows: state.lostRows)
         }.sorted { $0.startedAt.boottime < $1.startedAt.boottime }
     }
 
@@ -196,7 +197,7 @@ actor Journal {
             try folder.remove(OpenChunk.fileName(slot))
             let file = try folder.openFile(OpenChunk.fileName(slot), .createNew)
             try folder.synchronize()
-            return OpenChunk(slot: slot, firstRow: totals.rows, first: first, file: SharedFile(file))
+            return OpenChunk(slot: slot, firstRow: state.nextRow(key.stream), first: first, file: SharedFile(file))
         }
         open[key] = chunk
         return (chunk, description.preamble)
@@ -291,7 +292,7 @@ actor Journal {
             try synchronize(chunk)
             if !sealing.contains(.open(chunk.slot)) { records.append(.checkpoint(chunk.checkpoint)) }
         }
-        records += pendingSeals.values.map(WALRecord.seal)
+        records += pendingSeals.values.map(WALRecord.seal) + pendingFacts.values.map { .fact($0.bytes) }
         let old = wal.segmentNumber
         let newest = try WriteAheadLog.segments(in: directory.wal).last ?? old
         wal = try WriteAheadLog.begin(after: max(old, newest), in: directory.wal, records: records)
@@ -387,6 +388,19 @@ actor Journal {
         for slot in slots { closing[slot] = nil }
         rollWhereDue()
     }
+
+    /// A chunk that was found open and is sealed already.
+    func discard(_ chunk: ClosedChunk) throws(StoreError) {
+        try lifting { () throws(SyscallError) in
+            let folder = try directory.openFolder(author: node, session: chunk.slot.session)
+            let name = OpenChunk.fileName(chunk.slot)
+            try folder.rename(name, to: directory.quarantine, as: "\(chunk.slot.session).\(name).sealed")
+        }
+        closing[chunk.slot] = nil
+    }
+
+    /// The gaps that recovery found are in the log.
+    func logged() { pendingFacts = [:] }
 
     private func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {
         do { return try body() } catch { throw DataDirectory.explain(error, path: directory.path) }

@@ -5,41 +5,47 @@ internal import Reactor
 struct RecoveredJournal {
     /// Chunks that were being written: replayed, cut to what was committed, synced; they wait for their seal.
     var closed: [ClosedChunk] = []
+    /// Which record's slot a chunk comes from, where its own is another: what stood behind damage is a chunk of its
+    /// own.
+    var origins: [ChunkSlot: ChunkSlot] = [:]
     /// Seals that were begun and may or may not have been finished.
     var seals: [FactName: WALRecord.Seal] = [:]
+    /// Gaps that an earlier recovery found and may or may not have logged.
+    var facts: [FactName: RecordedFact] = [:]
     var sessions: [SessionID: SessionState] = [:]
     /// Segments that are there, ascending.
     var segments: [Int64] = []
+    /// A part of the log is no record: bytes that no record names may have been acknowledged.
+    var hasDamage = false
     /// One sentence for each thing that was not as it should be.
     var reports: [String] = []
     /// Stretches of rows that could not be recovered.
     var damage: [Damage] = []
 
-    struct Damage: Sendable {
+    /// All that a new segment has to name, so that the old ones can go.
+    var records: [WALRecord] {
+        closed.map { .checkpoint($0.checkpoint) } + seals.values.map(WALRecord.seal)
+            + facts.values.map { .fact($0.bytes) }
+    }
+
+    struct Damage: Hashable, Sendable {
         let slot: ChunkSlot
-        let at: ClockPair
+        let from: ClockPair
+        let to: ClockPair?
+        /// nil where nothing tells.
+        let rows: Int64?
+
+        var gap: Gap { Gap(stream: slot.stream, reason: Gap.Reason.corrupt, from: from, to: to, rowsLost: rows) }
     }
 }
 
-/// One chunk's recovery: its file is brought to exactly the bytes that were committed.
-private struct Replay {
-    let slot: ChunkSlot
-    let firstRow: Int64
-    let first: ClockPair
-    var last: ClockPair
-    var length: Int64 = 0
-    var rows: Int64 = 0
-    /// What the file must read, in order: bytes from the log, or a checksum over what the file has.
-    var pieces: [(offset: Int64, length: Int64, checksum: UInt32, inline: [UInt8]?, rows: Int64, last: ClockPair)] = []
-    var hasHole = false
-}
-
-/// Reads a data directory's write-ahead log and brings `open/` in order.
+/// Reads a data directory's write-ahead log and brings `open/` in order. It may die at any call and be made again: what
+/// it reads stays until the journal has begun a segment that names all that was found.
 struct JournalRecovery {
     let directory: DataDirectory
     let node: NodeID
-    private var replays: [ChunkSlot: Replay] = [:]
-    private var result = RecoveredJournal()
+    private var replays: [ChunkSlot: ChunkReplay] = [:]
+    var result = RecoveredJournal()
 
     init(directory: DataDirectory, node: NodeID) {
         self.directory = directory
@@ -50,13 +56,10 @@ struct JournalRecovery {
         try readSessions()
         result.segments = try WriteAheadLog.segments(in: directory.wal)
         for number in result.segments { try readSegment(number) }
-        for replay in replays.values.sorted(by: { $0.slot < $1.slot }) { try restoreOrSetAside(replay) }
-        // A session's totals count its chunks in their order, sealed and found open alike.
-        let sealed = sealedSlots().map { ($0.0, $0.1.rows, $0.1.bytes) }
-        let closed = result.closed.map { ($0.slot, $0.rows, $0.bytes) }
-        for (slot, rows, bytes) in (sealed + closed).sorted(by: { $0.0 < $1.0 }) {
-            result.sessions[slot.session]?.count(slot, rows: rows, bytes: bytes)
-        }
+        // A slot that only damaged records name is believed where it can be the stream's next.
+        for (slot, replay) in replays where !replay.isCertain && slot.index > lastIndex(slot) { replays[slot] = nil }
+        for replay in replays.values.sorted(by: { $0.slot < $1.slot }) { try restore(replay) }
+        countChunks()
         try setAsideStrangers()
         return result
     }
@@ -80,18 +83,36 @@ struct JournalRecovery {
         }
     }
 
+    /// A session's totals count its chunks in their order, sealed and found open alike.
+    private mutating func countChunks() {
+        let sealed = sealedSlots().map { ($0.0, $0.1.rows, $0.1.bytes, $0.1.firstRow) }
+        let closed = result.closed.map { ($0.slot, $0.rows, $0.bytes, $0.firstRow) }
+        for (slot, rows, bytes, firstRow) in (sealed + closed).sorted(by: { $0.0 < $1.0 }) {
+            result.sessions[slot.session]?.count(slot, rows: rows, bytes: bytes)
+            // Rows that were lost keep their numbers.
+            result.sessions[slot.session]?.noteRows(slot.stream, upTo: firstRow + rows)
+        }
+    }
+
     // MARK: The log
 
     private mutating func readSegment(_ number: Int64) throws(SyscallError) {
         let reading = try WriteAheadLog.read(number, in: directory.wal)
-        for record in reading.records { apply(record) }
+        var doubtful = reading.doubtful[...]
+        for (position, record) in reading.records.enumerated() {
+            while let next = doubtful.first, next.before <= position { doubt(doubtful.removeFirst().record) }
+            apply(record)
+        }
+        for next in doubtful { doubt(next.record) }
         let name = WriteAheadLog.name(number)
         if !reading.damaged.isEmpty {
+            result.hasDamage = true
             result.reports.append(
                 "write-ahead log \(name) has \(reading.damaged.count) damaged stretches; a copy is in quarantine")
             try keepAside(reading.bytes, as: "wal-\(name)")
         } else if Int(reading.soundLength) < reading.bytes.count {
             // What a crash tore was never acknowledged.
+            result.hasDamage = result.hasDamage || reading.hasDamagedEnd
             let torn = Array(reading.bytes[Int(reading.soundLength)...])
             result.reports.append(
                 "write-ahead log \(name) ended in \(torn.count) torn bytes; they are kept in quarantine")
@@ -99,122 +120,73 @@ struct JournalRecovery {
         }
     }
 
-    private func keepAside(_ bytes: [UInt8], as name: String) throws(SyscallError) {
+    func keepAside(_ bytes: [UInt8], as name: String) throws(SyscallError) {
         try DataDirectory.replace(name, in: directory.quarantine, with: bytes)
     }
 
     private mutating func apply(_ record: WALRecord) {
         switch record {
-        case .commit(let commit): apply(commit)
+        case .commit(let commit):
+            let empty = ChunkReplay(slot: commit.slot, firstRow: commit.firstRow)
+            replays[commit.slot, default: empty].take(commit, isDoubtful: false)
         case .checkpoint(let checkpoint):
-            var replay = Replay(
-                slot: checkpoint.slot, firstRow: checkpoint.firstRow, first: checkpoint.first, last: checkpoint.last)
-            // The file itself has these bytes, unless pieces of an earlier segment can give them again.
-            let earlier = replays[checkpoint.slot]?.pieces.filter { $0.offset + $0.length <= checkpoint.length } ?? []
-            let covered = earlier.first?.offset == 0 && earlier.reduce(0) { $0 + $1.length } == checkpoint.length
-            replay.pieces =
-                covered
-                ? earlier
-                : [(0, checkpoint.length, checkpoint.checksum, nil, checkpoint.rows, checkpoint.last)]
-            replay.length = checkpoint.length
-            replay.rows = checkpoint.rows
-            replays[checkpoint.slot] = replay
+            let empty = ChunkReplay(slot: checkpoint.slot, firstRow: checkpoint.firstRow)
+            replays[checkpoint.slot, default: empty].take(checkpoint, isDoubtful: false)
         case .seal(let seal):
             guard let fact = RecordedFact(parsing: seal.fact) else { return }
             result.seals[fact.fact.name] = seal
             if case .open(let slot) = seal.source { replays[slot] = nil }
+        case .fact(let bytes):
+            guard let fact = RecordedFact(parsing: bytes) else { return }
+            result.facts[fact.fact.name] = fact
         }
     }
 
-    private mutating func apply(_ commit: WALRecord.Commit) {
-        var replay =
-            replays[commit.slot]
-            ?? Replay(slot: commit.slot, firstRow: commit.firstRow, first: commit.first, last: commit.last)
-        if commit.offset < replay.length {
-            // The same bytes again: a commit that was not acknowledged and was repeated.
-            guard commit.offset + commit.length > replay.length else { return }
-            replay.pieces.removeAll { $0.offset >= commit.offset }
-            replay.length = replay.pieces.last.map { $0.offset + $0.length } ?? 0
-            replay.rows = replay.pieces.reduce(0) { $0 + $1.rows }
-        }
-        guard commit.offset == replay.length, !replay.hasHole else {
-            replay.hasHole = true
-            replays[commit.slot] = replay
-            return
-        }
-        replay.pieces.append((commit.offset, commit.length, commit.checksum, commit.inline, commit.rows, commit.last))
-        replay.length += commit.length
-        replay.rows += commit.rows
-        replay.last = commit.last
-        replays[commit.slot] = replay
-    }
-
-    // MARK: The files
-
-    /// A chunk whose file cannot be read does not keep the node from starting: it is set aside, and a gap tells of it.
-    private mutating func restoreOrSetAside(_ replay: Replay) throws(SyscallError) {
-        do {
-            try restore(replay)
-        } catch {
-            guard error.isUnreadable else { throw error }
-            let (slot, name) = (replay.slot, OpenChunk.fileName(replay.slot))
-            try directory.openFolder(author: slot.author, session: slot.session)
-                .rename(name, to: directory.quarantine, as: "\(slot.session).\(name).unreadable")
-            result.reports.append("chunk \(name) of session \(slot.session) cannot be read; it is kept in quarantine")
-            result.damage.append(.init(slot: slot, at: replay.last))
+    /// Fields of a damaged record are a hint where bytes of a known stream might be found.
+    private mutating func doubt(_ record: WALRecord) {
+        switch record {
+        case .commit(let commit):
+            guard isKnown(commit.slot) else { return }
+            let empty = ChunkReplay(slot: commit.slot, firstRow: nextRow(commit.slot))
+            replays[commit.slot, default: empty].take(commit, isDoubtful: true)
+        case .checkpoint(let checkpoint):
+            guard isKnown(checkpoint.slot) else { return }
+            let empty = ChunkReplay(slot: checkpoint.slot, firstRow: nextRow(checkpoint.slot))
+            replays[checkpoint.slot, default: empty].take(checkpoint, isDoubtful: true)
+        case .seal, .fact: return
         }
     }
 
-    private mutating func restore(_ replay: Replay) throws(SyscallError) {
+    private func isKnown(_ slot: ChunkSlot) -> Bool {
+        slot.author == node && result.sessions[slot.session]?.description(of: slot.stream) != nil
+    }
+
+    private func nextRow(_ slot: ChunkSlot) -> Int64 { result.sessions[slot.session]?.nextRow(slot.stream) ?? 0 }
+
+    /// The greatest index that is known to be the stream's, or its next.
+    private func lastIndex(_ slot: ChunkSlot) -> Int64 {
+        let named = replays.values.filter(\.isCertain).map(\.slot) + sealedSlots().map(\.0)
+        let indices = named.filter { $0.session == slot.session && $0.stream == slot.stream }.map { $0.index + 1 }
+        return max(indices.max() ?? 0, result.sessions[slot.session]?.totals(slot.stream).chunks ?? 0)
+    }
+
+    /// An index that no record and no chunk of the stream has.
+    func freeIndex(_ slot: ChunkSlot) -> Int64 {
+        let slots = Array(replays.keys) + sealedSlots().map(\.0) + result.closed.map(\.slot)
+        let used = slots.filter { $0.session == slot.session && $0.stream == slot.stream }.map { $0.index + 1 }
+        return max(used.max() ?? 0, result.sessions[slot.session]?.totals(slot.stream).chunks ?? 0)
+    }
+
+    /// Rows that the chunk had when the stream's next one was begun, where there is one.
+    func totalRows(_ replay: ChunkReplay) -> Int64? {
         let slot = replay.slot
-        guard replay.length > 0 else { return }
-        let folder = try directory.openFolder(author: slot.author, session: slot.session)
-        let name = OpenChunk.fileName(slot)
-        let file = SharedFile(try folder.openFile(name, .createOrOpen))
-        let found = try file.descriptor.length()
-        var sound = Replay(slot: slot, firstRow: replay.firstRow, first: replay.first, last: replay.first)
-        let digester = ChunkDigester()
-        var checksum = Checksum()
-        for piece in replay.pieces {
-            let bytes: [UInt8]
-            if let inline = piece.inline {
-                try file.descriptor.write(inline, at: piece.offset)
-                bytes = inline
-            } else {
-                bytes = try file.descriptor.read(count: Int(clamping: piece.length), at: piece.offset)
-            }
-            guard bytes.count == piece.length, Checksum(bytes).value == piece.checksum else { break }
-            digester.update(bytes[...])
-            checksum.update(bytes[...])
-            sound.length += piece.length
-            sound.rows += piece.rows
-            sound.last = piece.last
+        func isNext(_ other: ChunkSlot) -> Bool {
+            other.session == slot.session && other.stream == slot.stream && other.index == slot.index + 1
         }
-        try cut(file, name: "\(slot.session).\(name)", to: sound.length, found: max(found, sound.length))
-        if sound.length < replay.length || replay.hasHole {
-            result.reports.append(
-                "chunk \(name) of session \(slot.session) lost committed bytes; what is sound was kept")
-            result.damage.append(.init(slot: slot, at: sound.last))
-        }
-        try file.descriptor.synchronize()
-        try folder.synchronize()
-        guard sound.length > 0 else { return }
-        let closed = ClosedChunk(
-            slot: slot, id: digester.finish(), file: file, bytes: sound.length, rows: sound.rows,
-            firstRow: replay.firstRow, first: replay.first, last: sound.last, checksum: checksum.value)
-        result.closed.append(closed)
-        result.sessions[slot.session]?.noteActivity(closed.last)
-    }
-
-    /// Bytes behind the last commit were never acknowledged: kept aside, and cut.
-    private mutating func cut(
-        _ file: SharedFile, name: String, to length: Int64, found: Int64
-    ) throws(SyscallError) {
-        guard found > length else { return }
-        let torn = try file.descriptor.read(count: Int(clamping: found - length), at: length)
-        try keepAside(torn, as: "\(name).\(length).torn")
-        result.reports.append("\(name) had \(torn.count) bytes that were never committed; they are kept in quarantine")
-        try file.descriptor.truncate(to: length)
+        let next =
+            replays.values.first { $0.isCertain && isNext($0.slot) }?.firstRow
+            ?? sealedSlots().first { isNext($0.0) }?.1.firstRow
+        return next.map { $0 - replay.firstRow }
     }
 
     private func sealedSlots() -> [(ChunkSlot, ChunkFact)] {
@@ -226,7 +198,10 @@ struct JournalRecovery {
         }.sorted { $0.0 < $1.0 }
     }
 
-    /// Files under `open/` that no record names were never acknowledged: they are kept in quarantine.
+    // MARK: Strangers
+
+    /// Files under `open/` that no record names were never acknowledged, where the log is sound: they are kept in
+    /// quarantine. Where it is not, they may have been.
     private mutating func setAsideStrangers() throws(SyscallError) {
         guard try directory.open.kind(of: node.description) == .directory else { return }
         let author = try directory.open.openDirectory(node.description)
@@ -237,13 +212,25 @@ struct JournalRecovery {
             let kept = Set(known.filter { $0.session == id }.map(OpenChunk.fileName)).union(["session.json"])
             for file in try folder.names() where !kept.contains(file) {
                 guard let length = try folder.length(of: file) else { continue }
-                if length > 0, !file.hasPrefix(".") {
-                    try folder.rename(file, to: directory.quarantine, as: "\(id).\(file).unknown")
-                    result.reports.append("\(file) of session \(id) is in no write-ahead log; it is kept in quarantine")
-                } else {
+                guard length > 0, !file.hasPrefix(".") else {
                     try folder.remove(file)
+                    continue
                 }
+                try folder.rename(file, to: directory.quarantine, as: "\(id).\(file).unknown")
+                result.reports.append("\(file) of session \(id) is in no write-ahead log; it is kept in quarantine")
+                if result.hasDamage { noteLost(file, of: id) }
             }
         }
+    }
+
+    /// The record that named this chunk is damaged.
+    private mutating func noteLost(_ file: String, of session: SessionID) {
+        let parts = file.split(separator: ".")
+        guard parts.count == 2, let stream = StreamName(parts[0]), let index = Int64(parts[1]),
+            let state = result.sessions[session], state.description(of: stream) != nil
+        else { return }
+        let slot = ChunkSlot(author: node, session: session, stream: stream, index: index)
+        guard !result.damage.contains(where: { $0.slot == slot }) else { return }
+        result.damage.append(.init(slot: slot, from: ClockPair(state.lastActivity), to: nil, rows: nil))
     }
 }

@@ -11,9 +11,11 @@ struct SessionState: Hashable, Codable {
     var stopped: Bool
     /// Why it ends, from before its `end` is written: nothing is added to it any more.
     var ending: String?
+    /// Per stream: rows that were acknowledged and are lost. They keep their numbers.
+    var lost: [String: Int64]?
 
     enum CodingKeys: String, CodingKey {
-        case fact, streams, stopped, ending
+        case fact, streams, stopped, ending, lost
         case lastActivity = "last_activity"
     }
 
@@ -42,6 +44,21 @@ struct SessionState: Hashable, Codable {
         totals.rows += rows
         totals.bytes += bytes
         streams[slot.stream.description] = totals
+    }
+
+    var lostRows: [StreamName: Int64] {
+        Dictionary(uniqueKeysWithValues: (lost ?? [:]).compactMap { name, rows in StreamName(name).map { ($0, rows) } })
+    }
+
+    /// Number of the stream's next row.
+    func nextRow(_ stream: StreamName) -> Int64 { totals(stream).rows + (lost?[stream.description] ?? 0) }
+
+    /// The stream's rows were counted up to this number.
+    mutating func noteRows(_ stream: StreamName, upTo next: Int64) {
+        guard next > nextRow(stream) else { return }
+        var known = lost ?? [:]
+        known[stream.description] = next - totals(stream).rows
+        lost = known
     }
 
     /// A row that came later than what the file knows of. A session lies within one boot.

@@ -4,21 +4,39 @@ internal import Reactor
 /// The rest of recovery, and what keeps a store whole while it is open.
 extension Store {
     /// Chunks that were open are sealed by the ordinary path, which needs no index.
-    func sealRecovered(_ recovered: RecoveredJournal) async throws(StoreError) {
-        if !recovered.closed.isEmpty {
-            _ = try await seal(recovered.closed)
-            log.notice("chunks that an earlier process was writing are sealed", ("chunks", recovered.closed.count))
-        }
-        for damage in recovered.damage {
-            let gap = Gap(stream: damage.slot.stream, reason: Gap.Reason.corrupt, from: damage.at, to: nil)
-            try await record(.gap(gap), in: damage.slot.session)
-        }
+    func sealRecovered(_ closed: [ClosedChunk]) async throws(StoreError) {
+        guard !closed.isEmpty else { return }
+        _ = try await seal(closed)
+        log.notice("chunks that an earlier process was writing are sealed", ("chunks", closed.count))
     }
 
-    /// The rest of recovery, which asks what the log has: begun seals are finished, sessions that ended are closed.
+    /// The rest of recovery, which asks what the log has: begun seals are finished, gaps told, sessions that ended are
+    /// closed.
     func finishRecovery() async throws(StoreError) {
         guard let recovered = unfinished.withLock({ $0 }), await catalogue.isComplete else { return }
-        try await catalogue.finish(recovered.seals)
+        for lost in try await catalogue.finish(recovered.seals) {
+            if case .chunk(let chunk)? = RecordedFact(parsing: lost.fact)?.fact.body {
+                let gap = Gap(
+                    stream: chunk.stream, reason: Gap.Reason.corrupt, from: chunk.first, to: chunk.last,
+                    rowsLost: chunk.rows)
+                try await record(.gap(gap), in: lost.slot.session)
+            }
+            try await journal.sealed([lost.name], slots: [lost.slot])
+        }
+        if recovered.hasDamage {
+            var unsealed: [ClosedChunk] = []
+            for chunk in recovered.closed {
+                // Where the record of a seal is damaged, the log knows better what became of the chunk.
+                if try await catalogue.isSealed(recovered.origins[chunk.slot] ?? chunk.slot) {
+                    try await journal.discard(chunk)
+                } else {
+                    unsealed.append(chunk)
+                }
+            }
+            try await sealRecovered(unsealed)
+        }
+        try await catalogue.append(Array(recovered.facts.values).sorted { $0.fact.name < $1.fact.name })
+        await journal.logged()
         for session in await journal.openSessions() {
             if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
         }

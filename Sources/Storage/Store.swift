@@ -75,10 +75,15 @@ package final class Store: Sendable {
         index: IndexOpening = .whole, now: @escaping @Sendable () -> ClockReading = SystemClock.reading
     ) async throws(StoreError) -> Store {
         let opener = StoreOpener(lane: lanes.admit, path: path, node: node)
-        let opened = try await opener.open()
+        var opened = try await opener.open()
         for report in opened.reports { log.warning(report) }
-        let bell = Bell()
         let mint = FactMint(node: node, incarnation: incarnation, now: now)
+        // What recovery found missing is in the write-ahead log before that forgets the damage.
+        for damage in opened.journal.damage {
+            let gap = mint.mint(.gap(damage.gap), in: damage.slot.session)
+            opened.journal.facts[gap.fact.name] = gap
+        }
+        let bell = Bell()
         let journal = try Journal(
             lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal,
             recording: opened.recording, log: log, now: now)
@@ -98,7 +103,7 @@ package final class Store: Sendable {
             }
             isReady = await catalogue.catchUp()
         }
-        try await store.sealRecovered(opened.journal)
+        if !opened.journal.hasDamage { try await store.sealRecovered(opened.journal.closed) }
         if isReady {
             do { try await store.finishRecovery() } catch {
                 // An index that turned out to be damaged is made again by now.

@@ -17,7 +17,7 @@ actor StoreOpener {
 
     struct Opened {
         let directory: DataDirectory
-        let journal: RecoveredJournal
+        var journal: RecoveredJournal
         let recording: RecordingFile
         let reports: [String]
     }

@@ -44,6 +44,8 @@ package struct OpenSession: Hashable, Sendable {
     package let stoppedOrderly: Bool
     package let totals: [StreamName: SessionEnd.Totals]
     package let openChunks: [OpenChunkState]
+    /// Rows that were acknowledged and are lost: they keep their numbers.
+    package var lostRows: [StreamName: Int64] = [:]
 }
 
 /// A chunk that the node holds.

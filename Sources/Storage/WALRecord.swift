@@ -6,6 +6,8 @@ enum WALRecord: Hashable {
     case commit(Commit)
     case seal(Seal)
     case checkpoint(Checkpoint)
+    /// A fact of this node that is to enter the log: what recovery found missing.
+    case fact([UInt8])
 
     /// Bytes of one stream that became durable.
     struct Commit: Hashable {
@@ -83,6 +85,9 @@ extension WALRecord {
             body.put(checkpoint.checksum)
             body.put(pair: checkpoint.first)
             body.put(pair: checkpoint.last)
+        case .fact(let fact):
+            body.put(UInt8(4))
+            body.putCounted(fact)
         }
         var record = ByteWriter()
         record.put(Self.magic)
@@ -102,6 +107,26 @@ extension WALRecord {
         return (record, headerBytes + Int(length))
     }
 
+    /// A record begins here and the bytes end before it does.
+    static func isCutOff(_ bytes: ArraySlice<UInt8>) -> Bool {
+        var header = ByteReader(bytes)
+        guard let found = header.take(magic.count) else { return magic.starts(with: bytes) }
+        guard found.elementsEqual(magic) else { return false }
+        guard let length = header.take(UInt32.self) else { return true }
+        return Int64(length) > Int64(bytes.count - headerBytes)
+    }
+
+    /// What a damaged record at the start of `bytes` may have said of a chunk's bytes: worth no more than the checksum
+    /// in it, which has to be found true of them.
+    static func hint(_ bytes: ArraySlice<UInt8>) -> WALRecord? {
+        var reader = ByteReader(bytes.prefix(headerBytes + bodyLimit).dropFirst(headerBytes))
+        switch reader.take(UInt8.self) {
+        case 1: return Commit(&reader, isDamaged: true).map(WALRecord.commit)
+        case 3: return Checkpoint(&reader).map(WALRecord.checkpoint)
+        default: return nil
+        }
+    }
+
     private init?(body: ArraySlice<UInt8>) {
         var reader = ByteReader(body)
         let record: WALRecord?
@@ -109,24 +134,31 @@ extension WALRecord {
         case 1: record = Commit(&reader).map(WALRecord.commit)
         case 2: record = Seal(&reader).map(WALRecord.seal)
         case 3: record = Checkpoint(&reader).map(WALRecord.checkpoint)
+        case 4: record = reader.takeCounted().map { .fact(Array($0)) }
         default: record = nil
         }
         guard let record, reader.isAtEnd else { return nil }
         self = record
     }
+
+    /// Numbers that sums can be made of.
+    fileprivate static func isPlausible(_ numbers: Int64...) -> Bool {
+        numbers.allSatisfy { (0...FactName.numbers.upperBound).contains($0) }
+    }
 }
 
 extension WALRecord.Commit {
-    fileprivate init?(_ reader: inout ByteReader) {
+    fileprivate init?(_ reader: inout ByteReader, isDamaged: Bool = false) {
         guard let slot = reader.takeSlot(), let offset = reader.take(Int64.self), let length = reader.take(Int64.self),
             let rows = reader.take(Int64.self), let firstRow = reader.take(Int64.self),
             let checksum = reader.take(UInt32.self), let first = reader.takePair(), let last = reader.takePair(),
-            let isInline = reader.take(UInt8.self), offset >= 0, length >= 0, rows >= 0, firstRow >= 0
+            let isInline = reader.take(UInt8.self), WALRecord.isPlausible(offset, length, rows, firstRow)
         else { return nil }
         var inline: [UInt8]?
         if isInline != 0 {
-            guard let bytes = reader.takeCounted(), bytes.count == length else { return nil }
-            inline = Array(bytes)
+            let bytes = reader.takeCounted().flatMap { Int64($0.count) == length ? Array($0) : nil }
+            guard isDamaged || bytes != nil else { return nil }
+            inline = bytes
         }
         self.init(
             slot: slot, offset: offset, length: length, rows: rows, firstRow: firstRow, checksum: checksum,
@@ -157,7 +189,7 @@ extension WALRecord.Checkpoint {
     fileprivate init?(_ reader: inout ByteReader) {
         guard let slot = reader.takeSlot(), let length = reader.take(Int64.self), let rows = reader.take(Int64.self),
             let firstRow = reader.take(Int64.self), let checksum = reader.take(UInt32.self),
-            let first = reader.takePair(), let last = reader.takePair(), length >= 0, rows >= 0, firstRow >= 0
+            let first = reader.takePair(), let last = reader.takePair(), WALRecord.isPlausible(length, rows, firstRow)
         else { return nil }
         self.init(
             slot: slot, length: length, rows: rows, firstRow: firstRow, checksum: checksum, first: first, last: last)
@@ -185,7 +217,7 @@ extension ByteReader {
         guard let author = take(Digest256.byteCount).flatMap({ Digest256(bytes: $0) }),
             let session = take(16).flatMap({ SessionID(bytes: $0) }), let count = take(UInt8.self),
             let name = take(Int(count)), let stream = StreamName(String(decoding: name, as: UTF8.self)),
-            let index = take(Int64.self), index >= 0
+            let index = take(Int64.self), WALRecord.isPlausible(index)
         else { return nil }
         return ChunkSlot(author: NodeID(digest: author), session: session, stream: stream, index: index)
     }

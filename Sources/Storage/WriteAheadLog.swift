@@ -56,7 +56,11 @@ struct WriteAheadLog: ~Copyable {
         var soundLength: Int64 = 0
         /// Stretches that were no records, with good records behind them.
         var damaged: [Range<Int>] = []
+        /// What damaged records may have said, and before which of the sound ones they stood.
+        var doubtful: [(before: Int, record: WALRecord)] = []
         var bytes: [UInt8] = []
+        /// The last stretch is no record, nor the beginning of one that was cut off: it may have been acknowledged.
+        var hasDamagedEnd = false
     }
 
     static func read(_ number: Int64, in folder: borrowing Directory) throws(SyscallError) -> Reading {
@@ -78,11 +82,15 @@ struct WriteAheadLog: ~Copyable {
                 position += length
                 reading.soundLength = Int64(position)
             } else {
+                if reading.doubtful.count < Limits.damagedRecords, let hint = WALRecord.hint(bytes[position...]) {
+                    reading.doubtful.append((reading.records.count, hint))
+                }
                 badSince = badSince ?? position
                 position = nextMagic(in: bytes, after: position) ?? bytes.count
             }
         }
         if reading.records.isEmpty, badSince == nil { reading.soundLength = Int64(bytes.count) }
+        if let start = badSince { reading.hasDamagedEnd = !WALRecord.isCutOff(bytes[start...]) }
         return reading
     }
 

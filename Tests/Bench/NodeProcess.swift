@@ -77,15 +77,30 @@ final class NodeProcess {
         let anonymous: Int64
         /// Shared pages counted by their share.
         let proportional: Int64
+        /// The most that was ever resident.
+        let peak: Int64
     }
 
     func memory() throws -> Memory {
         let status = try Self.fields("/proc/\(pid)/status")
         let rollup = try Self.fields("/proc/\(pid)/smaps_rollup")
-        guard let resident = status["VmRSS"], let anonymous = status["RssAnon"], let share = rollup["Pss"] else {
+        guard let resident = status["VmRSS"], let anonymous = status["RssAnon"], let share = rollup["Pss"],
+            let peak = status["VmHWM"]
+        else {
             throw BenchError("/proc/\(pid) does not tell the memory")
         }
-        return Memory(resident: resident * 1024, anonymous: anonymous * 1024, proportional: share * 1024)
+        return Memory(
+            resident: resident * 1024, anonymous: anonymous * 1024, proportional: share * 1024, peak: peak * 1024)
+    }
+
+    /// Bytes of pages that it sent to a disk so far, as the kernel counts them.
+    func writtenBytes() throws -> Int64 { try Self.writtenBytes(of: "\(pid)") }
+
+    static func writtenBytes(of process: String) throws -> Int64 {
+        guard let bytes = try fields("/proc/\(process)/io")["write_bytes"] else {
+            throw BenchError("/proc/\(process)/io does not tell what was written")
+        }
+        return bytes
     }
 
     /// Seconds of a processor that all its threads took so far: to the nanosecond where the kernel keeps that, else in
