@@ -241,15 +241,12 @@ actor Catalogue {
     // MARK: Asking the index
 
     func indexed<Result>(_ body: (Index) throws(SQLite.Failure) -> Result) throws(StoreError) -> Result {
+        if case .failed(_, isDamaged: true) = index { _ = catchUp() }
         switch index {
         case .ready(let index):
             do { return try body(index) } catch {
-                if !error.isPassing {
-                    // What cannot be read cannot be believed in anything else either: it is made again at once, as far
-                    // as one step goes.
-                    _ = failed(error)
-                    _ = catchUp()
-                }
+                // What cannot be read cannot be believed in anything else either: whoever asks next finds it made again.
+                if !error.isPassing { _ = failed(error) }
                 throw .index(error.message)
             }
         case .replaying:

@@ -151,7 +151,7 @@ private struct Remains {
         }
         let facts = try await store.facts(after: 0, limit: 1000)
         #expect(facts.count { $0.kind == "gap" } == gaps, "\(what): gaps")
-        #expect(await store.holdings().holdings.count == Int64(facts.count), "\(what)")
+        #expect(try await store.holdings().holdings.count == Int64(facts.count), "\(what)")
         for name in try FileManager.default.contentsOfDirectory(atPath: path + "/data/quarantine") {
             // A file whose sync failed was written anew, and the old one set aside.
             let isHarmless = name.hasSuffix("torn") || name.hasSuffix(".failed")
