@@ -53,6 +53,9 @@ extension WALRecord {
     static let headerBytes = 12
     /// A body: the inline bytes of a commit or the fact of a seal, and fields.
     static let bodyLimit = Limits.inlineCommitBytes + Limits.factBytes + 1024
+    /// Lengths, and numbers of rows: 35 TB, a year of a million rows a second. No sum over the records of a segment,
+    /// fewer than 2^17, overflows.
+    static let numbers: ClosedRange<Int64> = 0...(1 << 45)
 
     var encoded: [UInt8] {
         var body = ByteWriter()
@@ -121,10 +124,11 @@ extension WALRecord.Commit {
         guard let slot = reader.takeSlot(), let offset = reader.take(Int64.self), let length = reader.take(Int64.self),
             let rows = reader.take(Int64.self), let firstRow = reader.take(Int64.self),
             let checksum = reader.take(UInt32.self), let first = reader.takePair(), let last = reader.takePair(),
-            let isInline = reader.take(UInt8.self), offset >= 0, length >= 0, rows >= 0, firstRow >= 0
+            let isInline = reader.take(UInt8.self), isInline <= 1,
+            [offset, length, rows, firstRow].allSatisfy(WALRecord.numbers.contains)
         else { return nil }
         var inline: [UInt8]?
-        if isInline != 0 {
+        if isInline == 1 {
             guard let bytes = reader.takeCounted(), bytes.count == length else { return nil }
             inline = Array(bytes)
         }
@@ -157,7 +161,8 @@ extension WALRecord.Checkpoint {
     fileprivate init?(_ reader: inout ByteReader) {
         guard let slot = reader.takeSlot(), let length = reader.take(Int64.self), let rows = reader.take(Int64.self),
             let firstRow = reader.take(Int64.self), let checksum = reader.take(UInt32.self),
-            let first = reader.takePair(), let last = reader.takePair(), length >= 0, rows >= 0, firstRow >= 0
+            let first = reader.takePair(), let last = reader.takePair(),
+            [length, rows, firstRow].allSatisfy(WALRecord.numbers.contains)
         else { return nil }
         self.init(
             slot: slot, length: length, rows: rows, firstRow: firstRow, checksum: checksum, first: first, last: last)
