@@ -88,6 +88,8 @@ private func read(_ pieces: [[UInt8]], _ kind: MessageParser.Kind, _ withoutBody
         }
     } catch {
         found.fault = error
+        // A piece that ends in a fault gives none of its body: how much came before depends on the pieces.
+        if let last = found.messages.indices.last, !found.messages[last].isComplete { found.messages[last].body = [] }
     }
     return found
 }
