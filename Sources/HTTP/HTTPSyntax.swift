@@ -23,10 +23,12 @@ enum HTTPSyntax {
 
     /// Without spaces and tabs at both ends.
     static func trimmed(_ text: some StringProtocol) -> Substring {
-        var text = Substring(text)
-        while let first = text.utf8.first, first == 32 || first == 9 { text.removeFirst() }
-        while let last = text.utf8.last, last == 32 || last == 9 { text.removeLast() }
-        return text
+        let text = Substring(text)
+        // By byte: a space and the accent behind it are one character.
+        var bytes = text.utf8[...]
+        while let first = bytes.first, first == 32 || first == 9 { bytes.removeFirst() }
+        while let last = bytes.last, last == 32 || last == 9 { bytes.removeLast() }
+        return text[bytes.startIndex..<bytes.endIndex]
     }
 
     /// A number of decimal digits and nothing else; nil beyond Int64.

@@ -157,7 +157,7 @@ package struct FactName: TextualID, Comparable {
     package init?(_ text: some StringProtocol) {
         let parts = text.split(separator: "/", omittingEmptySubsequences: false)
         guard parts.count == 3, let author = NodeID(parts[0]), let incarnation = Incarnation(parts[1]),
-            let n = Int64(parts[2]), Self.numbers.contains(n)
+            let n = Int64(parts[2]), Self.numbers.contains(n), String(n) == parts[2]
         else { return nil }
         self.init(author: author, incarnation: incarnation, n: n)
     }

@@ -32,13 +32,13 @@ enum QSeriesBanner {
     ]
 
     static func recognise(_ text: String) -> Line? {
-        if starts.contains(where: text.contains) { return .start }
-        if text.contains(farewell) { return .farewell }
-        if ends.contains(where: text.contains) { return .end }
-        if almostEnds.contains(where: text.contains) { return .almostEnd }
-        if bodies.contains(where: text.contains) { return .body }
-        if text.hasPrefix("Averaging "), text.contains("readings") { return .body }
-        return menus.contains(where: text.contains) ? .menu : nil
+        if starts.contains(where: text.has) { return .start }
+        if text.has(farewell) { return .farewell }
+        if ends.contains(where: text.has) { return .end }
+        if almostEnds.contains(where: text.has) { return .almostEnd }
+        if bodies.contains(where: text.has) { return .body }
+        if text.hasPrefix("Averaging "), text.has("readings") { return .body }
+        return menus.contains(where: text.has) ? .menu : nil
     }
 
     /// Takes what a banner's line tells into `configuration`.
@@ -47,16 +47,16 @@ enum QSeriesBanner {
             configuration.firmware = version
         } else if let serial = line.after("Unit ID ") {
             configuration.serial = QSeriesConfiguration.usableSerial(serial)
-        } else if line.contains("Operating in free run") {
+        } else if line.has("Operating in free run") {
             configuration.isPolled = false
-        } else if line.contains("Operating in polled") {
+        } else if line.has("Operating in polled") {
             configuration.isPolled = true
             if let tag = line.after("with tag of ")?.first, ("A"..."F").contains(tag) { configuration.tag = tag }
         } else if let rate = line.after("ADC sample rate ") {
             configuration.rate = Int(rate.prefix { $0.isNumber }).flatMap { (1...1000).contains($0) ? $0 : nil }
-        } else if line.contains("No Averaging") {
+        } else if line.has("No Averaging") {
             configuration.averaging = 1
-        } else if let readings = line.after("Averaging "), line.contains("readings") {
+        } else if let readings = line.after("Averaging "), line.has("readings") {
             configuration.averaging = Int(readings.prefix { $0.isNumber }).flatMap {
                 (1...65535).contains($0) ? $0 : nil
             }
@@ -73,7 +73,20 @@ enum QSeriesBanner {
 extension String {
     /// What stands behind the first `mark`, without the spaces around it.
     fileprivate func after(_ mark: String) -> String? {
-        guard let range = firstRange(of: mark) else { return nil }
-        return String(self[range.upperBound...]).trimmingSpaces
+        end(ofFirst: mark).map { String(self[$0...]).trimmingSpaces }
+    }
+
+    fileprivate func has(_ mark: String) -> Bool { end(ofFirst: mark) != nil }
+
+    /// By byte: every line of a sensor is looked through for all the marks, and a search by characters builds a table
+    /// for each of them.
+    private func end(ofFirst mark: String) -> Index? {
+        var rest = utf8[...]
+        while let start = rest.firstIndex(where: { $0 == mark.utf8.first }) {
+            rest = rest[start...]
+            if rest.starts(with: mark.utf8) { return rest.index(start, offsetBy: mark.utf8.count) }
+            rest = rest.dropFirst()
+        }
+        return nil
     }
 }

@@ -56,8 +56,8 @@ extension Store {
     /// Brings the index up to the log where it is behind it or failed, for as long as the node runs. `pause` sleeps.
     package func keepIndex(_ pause: @Sendable (Duration) async throws -> Void) async throws {
         while true {
-            try Task.checkCancellation()
-            while await !catalogue.catchUp() { try Task.checkCancellation() }
+            // Each time: a pause that returns when it is cancelled must not make this turn without end.
+            repeat { try Task.checkCancellation() } while await !catalogue.catchUp()
             do { try await finishRecovery() } catch {
                 log.error("recovery could not be finished; it is tried again", ("reason", error))
             }

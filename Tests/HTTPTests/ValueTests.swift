@@ -92,6 +92,12 @@ import Testing
         #expect(headers.lists("close", in: "connection") && !headers.lists("clos", in: "Connection"))
     }
 
+    @Test("a value loses the blanks around it, and nothing of a character that begins with one")
+    func trimming() {
+        #expect(HTTPSyntax.trimmed(" \t a b\t ") == "a b" && HTTPSyntax.trimmed(" \t") == "")
+        #expect(HTTPSyntax.trimmed(" \u{301}a \u{301}").unicodeScalars.elementsEqual("\u{301}a \u{301}".unicodeScalars))
+    }
+
     @Test("media types")
     func mediaTypes() {
         #expect(MediaType.isJSON("application/json; charset=utf-8") && MediaType.isJSON("Application/Problem+JSON"))

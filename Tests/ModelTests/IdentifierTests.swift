@@ -36,6 +36,12 @@ import Testing
         #expect(FactName(name.description) == name)
         #expect(FactName(name.description + "/1") == nil)
     }
+
+    @Test("a fact's name has one form only", arguments: ["07", "+7", "-7", "7 ", "٧", "0", ""])
+    func oneForm(_ number: String) {
+        let place = String(repeating: "a", count: 64) + "/00000000000000ff/"
+        #expect(FactName(place + "7") != nil && FactName(place + number) == nil)
+    }
 }
 
 @Suite struct TimestampTests {
