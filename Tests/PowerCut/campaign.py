@@ -230,8 +230,15 @@ class Campaign:
         return report.result(self)
 
 
+class Interrupted(Exception):
+    """Somebody ends the campaign: what was judged until then is told."""
+
+
 def interrupted(number, _):
-    raise SystemExit(128 + number)
+    # Once: what follows is the tidying.
+    for other in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(other, signal.SIG_IGN)
+    raise Interrupted(number)
 
 
 def milliseconds(text):
@@ -260,11 +267,16 @@ def main():
     adopt_orphans()
     # In memory, where the host's own disk does not slow the guest's: what the host would lose is not the question.
     place = os.environ.get("TMPDIR") or ("/dev/shm" if os.access("/dev/shm", os.W_OK) else None)
-    folder = tempfile.mkdtemp(prefix="qnode-powercut-", dir=place)
+    folder, campaign = tempfile.mkdtemp(prefix="qnode-powercut-", dir=place), None
     try:
         for library in ("disk_cache.so", "no_sync.so"):
             shutil.copy(f"{options.libraries}/{library}", folder)
-        return Campaign(options, folder).go()
+        campaign = Campaign(options, folder)
+        return campaign.go()
+    except Interrupted as signalled:
+        if campaign:
+            report.result(campaign)
+        return 128 + signalled.args[0]
     except Broken as error:
         print(f"powercut: {error}", file=sys.stderr)
         return 1
