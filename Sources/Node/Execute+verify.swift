@@ -105,10 +105,9 @@ enum RebuildVerb {
 
     private static func text(_ form: Form) -> String {
         let count = TerminalQuantity.count
-        let text =
-            "the index is made again: \(count(form.facts)) facts, \(StatusWords(style: .plain).counted(form.sessions, "session")), "
-            + "\(count(form.chunks)) chunks"
-        return text
-            + (form.missing == 0 ? "\n" : "; \(count(form.missing)) chunks are not here, peers are asked for them\n")
+        let sessions = StatusWords(style: .plain).counted(form.sessions, "session")
+        let text = "the index is made again: \(count(form.facts)) facts, \(sessions), \(count(form.chunks)) chunks"
+        guard form.missing > 0 else { return text + "\n" }
+        return text + "; \(count(form.missing)) chunks are not here, peers are asked for them\n"
     }
 }

@@ -66,8 +66,8 @@ extension Catalogue {
         try indexed { index throws(SQLite.Failure) in try index.length(of: id) }
     }
 
-    /// These were read and are sound. Their names in the folder for people are looked at as well, and manifests that say
-    /// something else are written again with the next refresh.
+    /// These were read and are sound. Their names in the folder for people are looked at as well, and manifests that
+    /// say something else are written again with the next refresh.
     func noteSound(_ ids: [ChunkID], at realtime: Int64) throws(StoreError) {
         try indexed { index throws(SQLite.Failure) in try index.setRead(ids, at: realtime) }
         for id in ids {

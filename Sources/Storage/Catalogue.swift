@@ -245,7 +245,7 @@ actor Catalogue {
         switch index {
         case .ready(let index):
             do { return try body(index) } catch {
-                // What cannot be read cannot be believed in anything else either: whoever asks next finds it made again.
+                // What cannot be read is not believed in anything else: whoever asks next finds it made again.
                 if !error.isPassing { _ = failed(error) }
                 throw .index(error.message)
             }
