@@ -175,6 +175,27 @@ import Testing
         #expect(throws: SQLite.Failure.self) { try index.sqlite.execute("PRAGMA wal_checkpoint(TRUNCATE)") }
     }
 
+    @Test("whoever reads beside a writer finds nothing damaged, whatever checkpoints the writer makes")
+    func beside() throws {
+        let path = NSTemporaryPath.make("qnode-index")
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        let file = "\(path)/\(Index.fileName)"
+        let writer = try Index(path: file)
+        var held = Holdings()
+        for n in Int64(1)...60 {
+            // Every fourth of them keeps the checkpoint from copying all.
+            let reader = try SQLite(path: file)
+            if n % 4 == 0 { try reader.execute("BEGIN; SELECT * FROM meta") }
+            let fact = PreparedIndex.fact(n)
+            held.insert(fact.fact.name)
+            let position = LogPosition(segment: 1, offset: n * 500, length: 400)
+            try writer.apply([Index.Entry(seq: n, position: position, recorded: fact)], held: held)
+            if n % 3 == 0 { try writer.sqlite.execute("PRAGMA wal_checkpoint(PASSIVE)") }
+            #expect(try SQLite(path: file).integer("SELECT COUNT(*) FROM facts") == n)
+            #expect(try reader.integer("SELECT COUNT(*) FROM facts") == (n % 4 == 0 ? n - 1 : n))
+        }
+    }
+
     @Test("pages that are freed, used again and moved out of memory within one transaction pass the check")
     func churn() throws {
         let path = NSTemporaryPath.make("qnode-index")
