@@ -16,14 +16,14 @@ import Testing
         let path = NSTemporaryPath.make("qnode-index")
         defer { try? FileManager.default.removeItem(atPath: path) }
         try damage.write(to: path)
-        do throws(SQLite.Failure) {
-            let found = try IndexContent(Index(path: "\(path)/\(Index.fileName)"))
+        do {
+            let found = try IndexContent(Index(at: path))
             let isEmpty = found.seq == 0 && emptyIsRight
             #expect(
                 isEmpty || made.contents[found.seq]?.contains(found.checksum) == true, "\(what): a wrong value was read"
             )
             return false
-        } catch {
+        } catch is SQLite.Failure {
             return true
         }
     }
@@ -34,7 +34,7 @@ import Testing
             let path = NSTemporaryPath.make("qnode-index")
             defer { try? FileManager.default.removeItem(atPath: path) }
             try files.write(to: path)
-            let found = try IndexContent(Index(path: "\(path)/\(Index.fileName)"))
+            let found = try IndexContent(Index(at: path))
             #expect(made.contents[found.seq]?.contains(found.checksum) == true)
             #expect(found.seq == files.seq)
         }
@@ -166,7 +166,7 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: path) }
         try #require(made.killed["writing"]).write(to: path)
         let file = "\(path)/\(Index.fileName)"
-        let index = try Index(path: file)
+        let index = try Index(at: path)
         let isDatabase = suffix.isEmpty
         try rot(
             file + suffix, firstByte: isDatabase ? 2000 : 2056, step: isDatabase ? IndexFiles.page : IndexFiles.frame)
@@ -180,7 +180,7 @@ import Testing
         let path = NSTemporaryPath.make("qnode-index")
         defer { try? FileManager.default.removeItem(atPath: path) }
         let file = "\(path)/\(Index.fileName)"
-        let writer = try Index(path: file)
+        let writer = try Index(at: path)
         var held = Holdings()
         for n in Int64(1)...60 {
             // Every fourth of them keeps the checkpoint from copying all.
@@ -189,7 +189,7 @@ import Testing
             let fact = PreparedIndex.fact(n)
             held.insert(fact.fact.name)
             let position = LogPosition(segment: 1, offset: n * 500, length: 400)
-            try writer.apply([Index.Entry(seq: n, position: position, recorded: fact)], held: held)
+            try writer.apply([Index.Entry(seq: n, position: position, recorded: fact)], logged: held, now: n)
             if n % 3 == 0 { try writer.sqlite.execute("PRAGMA wal_checkpoint(PASSIVE)") }
             #expect(try SQLite(path: file).integer("SELECT COUNT(*) FROM facts") == n)
             #expect(try reader.integer("SELECT COUNT(*) FROM facts") == (n % 4 == 0 ? n - 1 : n))
@@ -200,11 +200,10 @@ import Testing
     func churn() throws {
         let path = NSTemporaryPath.make("qnode-index")
         defer { try? FileManager.default.removeItem(atPath: path) }
-        let file = "\(path)/\(Index.fileName)"
         var random = Seed.random("churn")
         var right: [Int64: Int] = [:]
         do {
-            let index = try Index(path: file)
+            let index = try Index(at: path)
             try index.sqlite.execute("PRAGMA cache_size=10; CREATE TABLE churn (id INTEGER PRIMARY KEY, bytes BLOB)")
             for round in 0..<30 {
                 let before = right
@@ -227,7 +226,7 @@ import Testing
             }
         }
         var found: [Int64: Int] = [:]
-        let index = try Index(path: file)
+        let index = try Index(at: path)
         try index.sqlite.query("SELECT id, bytes FROM churn") { row in
             let bytes = row.blob(1)
             #expect(bytes.allSatisfy { $0 == UInt8(row.integer(0)) })

@@ -50,6 +50,21 @@ struct IndexFiles {
     }
 }
 
+extension Index {
+    /// No fact here tells of a loss, so that no line is read; the folders are gone as soon as they are open.
+    private static let noLog = Result {
+        let path = NSTemporaryPath.make("qnode-index")
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        return try DataDirectory(path)
+    }
+
+    convenience init(at path: String) throws {
+        try self.init(
+            path: "\(path)/\(Index.fileName)", own: PreparedIndex.fact(1).fact.name.author,
+            lines: FactLogReader(directory: Self.noLog.get()))
+    }
+}
+
 /// All that an index says, by its tables and by their indexes.
 struct IndexContent {
     let seq: Int64
@@ -63,9 +78,11 @@ struct IndexContent {
         ("ranges", "author, incarnation, held", "author, incarnation"),
         ("sessions", "id, author, seq, mission, started", "id"),
         ("ends", "session, seq, author, chunks, rows, at, incarnation, n", "session, seq"),
-        ("chunks", "seq, session, stream, idx, sha256, bytes, rows, own, counts", "seq"),
+        ("chunks", "seq, session, stream, idx, sha256, bytes, rows, own, counts, held, checked", "seq"),
         ("chunks INDEXED BY chunks_slot", "session, stream, idx, seq", "session, stream, idx"),
         ("chunks INDEXED BY chunks_sha256", "sha256, seq", "sha256"),
+        ("chunks INDEXED BY chunks_checked WHERE held = 1", "checked, seq", "checked, seq"),
+        ("chunks INDEXED BY chunks_lost WHERE held = 0", "seq", "seq"),
         ("heard", "author, incarnation, n, session, sha256, bytes, newest, fact", "author, incarnation, n"),
         ("heard INDEXED BY heard_sha256", "sha256, n", "sha256"),
         ("heard INDEXED BY heard_newest", "newest, n", "newest"),
@@ -107,7 +124,7 @@ struct PreparedIndex {
         let file = "\(path)/\(Index.fileName)"
         var seq: Int64 = 0
         do {
-            let index = try Index(path: file)
+            let index = try Index(at: path)
             contents[0] = try [IndexContent(index).checksum]
             for _ in 0..<30 { try grow(index, &seq) }
         }
@@ -116,7 +133,7 @@ struct PreparedIndex {
         for name in Self.cases {
             try closed.write(to: path)
             seq = start
-            let index = try Index(path: file)
+            let index = try Index(at: path)
             try index.sqlite.execute("PRAGMA wal_autocheckpoint=0")
             for _ in 0..<4 { try grow(index, &seq) }
             let reader = name == "copying" ? try SQLite(path: file) : nil
@@ -141,7 +158,7 @@ struct PreparedIndex {
         seq += Self.batch
         var held = Holdings()
         for n in 1...seq { held.insert(Self.fact(n).fact.name) }
-        try index.apply(entries, held: held)
+        try index.apply(entries, logged: held, now: seq)
         contents[seq, default: []].insert(try IndexContent(index).checksum)
     }
 
