@@ -51,17 +51,12 @@ struct IndexFiles {
 }
 
 extension Index {
-    /// No fact here tells of a loss, so that no line is read; the folders are gone as soon as they are open.
-    private static let noLog = Result {
-        let path = NSTemporaryPath.make("qnode-index")
-        defer { try? FileManager.default.removeItem(atPath: path) }
-        return try DataDirectory(path)
-    }
-
+    /// With a log that is empty: no fact here tells of a loss, so that no line is read.
     convenience init(at path: String) throws {
+        try FileManager.default.createDirectory(atPath: "\(path)/log", withIntermediateDirectories: true)
         try self.init(
             path: "\(path)/\(Index.fileName)", own: PreparedIndex.fact(1).fact.name.author,
-            lines: FactLogReader(directory: Self.noLog.get()))
+            lines: FactLogReader(Directory.open(path)))
     }
 }
 
