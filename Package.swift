@@ -28,7 +28,9 @@ let package = Package(
             ]),
         .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL"),
         .systemLibrary(name: "CAvahi", path: "Sources/C/CAvahi"),
-        .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
+        .target(
+            name: "CSQLite", dependencies: ["CLinux"], path: "Sources/C/CSQLite",
+            linkerSettings: [.linkedLibrary("sqlite3")]),
 
         // The house, from the ground up: a target imports only targets above it.
         .target(name: "Model", swiftSettings: pure),

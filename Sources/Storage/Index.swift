@@ -5,7 +5,7 @@ internal import Reactor
 /// is not held. Used by the catalogue alone. Tables: `Docs/Storage.md`, "The index".
 final class Index {
     static let fileName = "index.sqlite"
-    private static let version: Int64 = 3
+    private static let version: Int64 = 5
     private static let schema = """
         CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
         CREATE TABLE nodes (id INTEGER PRIMARY KEY, name BLOB NOT NULL UNIQUE);

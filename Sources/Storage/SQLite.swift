@@ -1,6 +1,7 @@
 internal import CSQLite
 
-/// One SQLite connection with its prepared statements; used by one thread.
+/// One SQLite connection with its prepared statements; used by one thread. Every page that it reads was checked, else a
+/// statement fails.
 final class SQLite {
     struct Failure: Error {
         let message: String
@@ -44,10 +45,9 @@ final class SQLite {
 
     init(path: String) throws(Failure) {
         var connection: OpaquePointer?
-        let flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX
-        let code = sqlite3_open_v2(path, &connection, flags, nil)
+        let code = qn_checked_open(path, &connection)
         guard code == SQLITE_OK, let connection else {
-            let message = connection.map { String(cString: sqlite3_errmsg($0)) } ?? "no memory"
+            let message = connection.map(Self.message) ?? "no memory"
             sqlite3_close_v2(connection)
             throw Failure(message: message, code: code)
         }
@@ -129,6 +129,11 @@ final class SQLite {
     }
 
     private func failure() -> Failure {
-        Failure(message: String(cString: sqlite3_errmsg(connection)), code: sqlite3_errcode(connection))
+        Failure(message: Self.message(connection), code: sqlite3_errcode(connection))
+    }
+
+    private static func message(_ connection: OpaquePointer) -> String {
+        Int(sqlite3_extended_errcode(connection)) == QN_DAMAGED
+            ? "a page is damaged" : String(cString: sqlite3_errmsg(connection))
     }
 }
