@@ -154,8 +154,8 @@ final class Scratch: @unchecked Sendable {
 
 extension Scratch {
     /// A node that runs: its socket answers.
-    func node(_ name: String, _ arguments: [String]) throws -> RunningNode {
-        let data = "\(path)/\(name)"
+    func node(_ name: String, data: String? = nil, _ arguments: [String]) throws -> RunningNode {
+        let data = data ?? "\(path)/\(name)"
         let program = try Program(
             [Program.qnode, "--data", data, "--name", name, "--listen", "127.0.0.1:0", "--mdns", "off"] + arguments,
             in: self)
