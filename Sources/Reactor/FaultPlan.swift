@@ -20,8 +20,8 @@
         private let names: Set<String>?
         private let calls = Atomic<Int>(0)
 
-        /// Faults `count` calls from number `at` on, counted from 1; nil only counts. With `names` it concerns the calls
-        /// of these names alone.
+        /// Faults `count` calls from number `at` on, counted from 1; nil only counts. With `names` it concerns the
+        /// calls of these names alone.
         package init(_ fault: Fault = .kill, at: Int? = nil, count: Int = 1, names: Set<String>? = nil) {
             self.names = names
             self.fault = fault

@@ -42,14 +42,13 @@ extension Recorder {
             queue.committed(rows)
             counts.commits += 1
             committed(rows, states)
-            if rowTrouble != nil { log.notice("the disk takes rows again", ("queued", queue.rowCount)) }
             rowTrouble = nil
             store.incidents.end(
                 .rows, .rowsTaken, "the disk takes rows again; \(counts.lost) were lost since the start")
         } catch {
             queue.putBack(rows)
             counts.failures += 1
-            if rowTrouble != error { log.error("could not commit rows: \(error)") }
+            if let before = rowTrouble, before != error { log.error("could not commit rows: \(error)") }
             rowTrouble = error
             rowsRetryAt = SystemClock.monotonic().advanced(by: options.retryInterval)
             store.incidents.begin(.rows, .rowsWaiting, "the disk takes no rows, they wait in memory: \(error)")

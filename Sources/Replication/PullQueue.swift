@@ -142,8 +142,12 @@ package struct PullQueue: Sendable {
     package mutating func setSpace(_ new: DiskSpace?) -> Bool {
         let hadRoom = hasRoom
         space = new
-        // What is under way may be on the disk already, in part: counted twice, it errs on the safe side.
-        room = new.map { space in taken.values.reduce(space.free - space.minFree) { $0 - $1.bytes } } ?? .max
+        // What is under way may be on the disk already, in part: counted twice, it errs on the safe side. The slack is
+        // for what comes with chunks, their facts and the index.
+        room =
+            new.map { space in
+                taken.values.reduce(space.free - space.minFree - Limits.freeSpaceSlack) { $0 - $1.bytes }
+            } ?? .max
         return isHeld || hasRoom != hadRoom
     }
 

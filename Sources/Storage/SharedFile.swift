@@ -36,8 +36,8 @@ final class SharedFile: Sendable {
         }
     }
 
-    /// Writes the first `length` bytes, and `tail` behind them, to another file, durable, which then takes the name; the
-    /// old one is kept in quarantine.
+    /// Writes the first `length` bytes, and `tail` behind them, to another file, durable, which then takes the name;
+    /// the old one is kept in quarantine.
     func writeAnew(
         as name: String, in folder: borrowing Directory, length: Int64, tail: [UInt8] = [], keeping aside: String,
         in quarantine: borrowing Directory, where isSound: ([UInt8]) -> Bool

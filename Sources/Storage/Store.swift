@@ -26,8 +26,8 @@ package final class Store: Sendable {
     package let node: NodeID
     package let incarnation: Incarnation
     package let path: String
-    private let directory: DataDirectory
-    private let journal: Journal
+    let directory: DataDirectory
+    let journal: Journal
     let catalogue: Catalogue
     let shelf: ChunkShelf
     private let scrubber: Scrubber

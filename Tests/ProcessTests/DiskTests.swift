@@ -60,7 +60,7 @@ extension RunningNode.Status {
 @Suite(.enabled(if: StartTests.isRoot, "only root can mount a small file system"), .serialized)
 struct DiskTests {
     private func node(_ scratch: Scratch, on disk: SmallDisk, _ arguments: [String]) throws -> RunningNode {
-        try scratch.node("small", data: "\(disk.path)/data", arguments)
+        try scratch.node("data", on: disk, arguments)
     }
 
     private func facts(_ data: String, _ words: String...) throws -> [[String: Any]] {
@@ -119,9 +119,9 @@ struct DiskTests {
         ] {
             #expect(node.program.errors.components(separatedBy: words).count == 2, "told once: \(words)")
         }
-        let audit = try scratch.run("verify", "--data", node.data)
+        let audit = try disk.verify(scratch)
         #expect(audit.code == 0, "\(audit)")
-        #expect(try facts(node.data, "\"gap\"").isEmpty, "nothing was lost")
+        #expect(try facts(node.data, "\"gap\"", "\"overflow\"").isEmpty, "nothing was lost")
     }
 
     @Test(
@@ -156,7 +156,7 @@ struct DiskTests {
         #expect(gaps.count == 2 && gaps[1]["rows_lost"] as? Int == printer.printed - 50 - rows, "\(gaps)")
         #expect(gaps[1]["to"] != nil)
         #expect(try node.stop(within: 10).code == 0)
-        let audit = try scratch.run("verify", "--data", node.data, within: 60)
+        let audit = try disk.verify(scratch)
         #expect(audit.code == 0, "\(audit)")
         #expect(try numbers(node.data) == Array(1...rows) + Array(printer.printed - 49...printer.printed))
     }
@@ -181,7 +181,7 @@ struct DiskTests {
             $0.disk == "ample" && $0.rows > 0 && $0.health["reserve"] as? String == "held"
         }
         #expect(try again.stop(within: 5).code == 0)
-        let audit = try scratch.run("verify", "--data", again.data)
+        let audit = try disk.verify(scratch)
         #expect(audit.code == 0, "\(audit)")
     }
 
@@ -213,7 +213,7 @@ struct DiskTests {
         try disk.clear()
         try topside.until("it goes on") { $0.held == total && $0.peers.allSatisfy { $0["pull_paused"] == nil } }
         #expect(try topside.stop().code == 0)
-        #expect(try scratch.run("verify", "--data", topside.data).code == 0)
+        #expect(try disk.verify(scratch).code == 0)
         #expect(try vehicle.stop().code == 0)
     }
 

@@ -3,16 +3,22 @@ import Glibc
 
 /// A file system of a test's own, in a mount namespace that ends with the test: it is full for real.
 struct SmallDisk {
+    /// Where the test sees it from outside.
     let path: String
+    /// Where it is within its namespace.
+    let point: String
+    /// What a command is run with to be there. SQLite resolves paths by its own rules and does not find it otherwise.
+    let entrance: [String]
     private var filler: String { path + "/filler" }
 
     init(in scratch: Scratch, kilobytes: Int) throws {
-        let point = "\(scratch.path)/disk\(scratch.next())"
+        point = "\(scratch.path)/disk\(scratch.next())"
         try FileManager.default.createDirectory(atPath: point, withIntermediateDirectories: true)
         let mount = "mount -t tmpfs -o size=\(kilobytes)k,mode=755 tmpfs \(point)"
         let holder = try Program(
             ["unshare", "-m", "sh", "-c", mount + " && exec tail -f /dev/null"], in: scratch)
         path = "/proc/\(holder.pid)/root\(point)"
+        entrance = ["nsenter", "-t", "\(holder.pid)", "-m"]
         let deadline = Date(timeIntervalSinceNow: 10)
         while (try? String(contentsOfFile: "/proc/\(holder.pid)/mounts", encoding: .utf8))?.contains(point) != true {
             guard Date() < deadline, holder.isRunning else {
@@ -37,6 +43,11 @@ struct SmallDisk {
             let written = write(file, zeros, min(zeros.count, free - rest))
             if written < 0 { return }
         }
+    }
+
+    /// `qnode verify` of a data directory on it.
+    func verify(_ scratch: Scratch, _ name: String = "data") throws -> Program.Outcome {
+        try Program(entrance + [Program.qnode, "verify", "--data", "\(point)/\(name)"], in: scratch).ended(within: 60)
     }
 
     func clear() throws { try FileManager.default.removeItem(atPath: filler) }

@@ -123,7 +123,7 @@ import Testing
         let disk = try SmallDisk(in: scratch, kilobytes: 2048)
         let sensor = try scratch.sensor()
         let node = try scratch.node(
-            "vehicle", data: "\(disk.path)/data",
+            "vehicle", on: disk,
             ["--role", "vehicle", "--serial", sensor, "--chunk-interval", "1s", "--view", "off"])
         try node.until("it records") { $0.sealed >= 1 }
         try disk.fill()
@@ -133,7 +133,7 @@ import Testing
         let rows = stuck.rows
         try node.until("it records again") { $0.recording["trouble"] as? String == nil && $0.rows > rows + 20 }
         #expect(try node.stop().code == 0)
-        let audit = try scratch.run("verify", "--data", node.data)
+        let audit = try disk.verify(scratch, "vehicle")
         #expect(audit.code == 0, "\(audit)")
     }
 }
