@@ -3,8 +3,8 @@ internal import Model
 internal import Reactor
 internal import Storage
 
-/// One client's event stream: `hello`, then each fact as it enters the log, comments while nothing happens. Pulled, so
-/// that a slow client costs nothing but its place.
+/// One client's event stream: `hello`, then each fact as it enters the log, between them `status` when something
+/// happened to the store, comments while nothing does. Pulled, so that a slow client costs nothing but its place.
 actor EventFeed {
     private enum State {
         case greeting
@@ -18,6 +18,9 @@ actor EventFeed {
     private let start: Int64?
     private let place: EventPlaces.Place
     private var state = State.greeting
+    /// What the client knows of the store's health; at first that nothing ever happened to it.
+    private var toldVersion: Int64 = 0
+    private var toldAt: MonotonicTime?
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -46,7 +49,22 @@ actor EventFeed {
         }
     }
 
+    /// Before the facts, which wait for the disk: of one that hangs, this tells.
+    private func status(now: MonotonicTime) -> [UInt8]? {
+        let health = store.health
+        guard health.version > toldVersion, statusDelay(now: now) == .zero else { return nil }
+        (toldVersion, toldAt) = (health.version, now)
+        return ServerSentEvent.bytes(
+            name: "status", data: WireJSON.encode(StatusEventForm(store: StoreHealthForm(health))))
+    }
+
+    /// How long until another may be told.
+    private func statusDelay(now: MonotonicTime) -> Duration {
+        toldAt.map { max(.zero, now.duration(to: $0.advanced(by: Limits.statusEventInterval))) } ?? .zero
+    }
+
     private func piece(after seq: Int64) async throws -> [UInt8]? {
+        if let status = status(now: SystemClock.monotonic()) { return status }
         let head = await store.head()
         let facts = try await store.facts(after: seq, limit: Limits.factsPerEventPiece)
         if let last = facts.last {
@@ -57,9 +75,13 @@ actor EventFeed {
         }
         // Beyond the head of just now: where the newest lines are damaged there is nothing to give, and no use in
         // asking again.
-        let grown = await growth.grows(beyond: max(seq, head), within: Limits.heartbeatInterval)
+        let isBehind = store.health.version > toldVersion
+        let delay = statusDelay(now: SystemClock.monotonic())
+        let grown = await growth.grows(
+            beyond: max(seq, head), within: isBehind ? min(delay, Limits.heartbeatInterval) : Limits.heartbeatInterval)
         // The node stops, or the client has gone: an end in order, and no broken answer.
         if Task.isCancelled { return nil }
+        if let status = status(now: SystemClock.monotonic()) { return status }
         return grown ? try await piece(after: seq) : ServerSentEvent.comment()
     }
 

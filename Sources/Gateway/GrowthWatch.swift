@@ -25,11 +25,22 @@ package actor GrowthWatch {
 
     /// Until its task is cancelled or the store closes.
     package func run() async {
-        for await _ in store.growth() {
-            head = await store.head()
-            for (key, waiter) in waiters where waiter.beyond < head { release(key) }
+        await withDiscardingTaskGroup { group in
+            group.addTask { await self.followHealth() }
+            for await _ in store.growth() {
+                head = await store.head()
+                for (key, waiter) in waiters where waiter.beyond < head { release(key) }
+            }
+            group.cancelAll()
         }
         for key in waiters.keys { release(key) }
+    }
+
+    /// What happens to the store is told on event streams, too: all of them look again.
+    private func followHealth() async {
+        for await _ in store.incidents.changes() {
+            for key in waiters.keys { release(key) }
+        }
     }
 
     private func release(_ key: Int64) {
@@ -38,7 +49,8 @@ package actor GrowthWatch {
         waiter.continuation.resume()
     }
 
-    /// Waits until the log reaches beyond `seq`, the time is over, or the task is cancelled; whether it reaches beyond.
+    /// Waits until the log reaches beyond `seq`, something happens to the store, the time is over, or the task is
+    /// cancelled; whether it reaches beyond.
     func grows(beyond seq: Int64, within time: Duration) async -> Bool {
         guard head <= seq else { return true }
         count += 1

@@ -52,7 +52,7 @@ package struct NodeParts: Sendable {
                 time: Timestamp.text(SystemClock.reading().realtime), pull: identity.pull),
             recording: await recordingForm(), instrument: await source?.status().form,
             store: StoreForm(
-                path: store.path, try await store.summary(), now: SystemClock.reading().realtime),
+                path: store.path, try await store.summary(), store.health, now: SystemClock.reading().realtime),
             peers: reports.map(PeerForm.init),
             clocks: await clockForms(reports),
             discovery: DiscoveryForm(await discovery.status, await discovery.sightings))

@@ -24,6 +24,8 @@ package struct PeerForm: Codable, Sendable {
     package let lastError: String?
     /// Facts of this node that the peer has not stated to hold; nil where it stated nothing.
     package let unacknowledged: Int64?
+    /// Why nothing is fetched from it for now.
+    package let pullPaused: String?
 
     package init(_ report: PeerReport) {
         id = report.id
@@ -44,6 +46,7 @@ package struct PeerForm: Codable, Sendable {
         errors = Dictionary(uniqueKeysWithValues: report.faults.counts.map { ($0.key.rawValue, $0.value) })
         lastError = report.lastFault
         unacknowledged = report.unacknowledged
+        pullPaused = report.pullPause
     }
 
     enum CodingKeys: String, CodingKey {
@@ -58,6 +61,7 @@ package struct PeerForm: Codable, Sendable {
         case lastSyncTimestamp = "last_sync_timestamp"
         case errorCount = "error_count"
         case lastError = "last_error"
+        case pullPaused = "pull_paused"
     }
 }
 
@@ -121,9 +125,11 @@ package struct StoreForm: Codable, Sendable {
     package let oldestReadAgeS: Double?
     /// How much of the log the index covers, from 0 to 1, while the counts are not known; nil where they are.
     package let indexed: Double?
+    package let health: StoreHealthForm
 
-    package init(path: String, _ summary: StoreSummary, now: Int64) {
+    package init(path: String, _ summary: StoreSummary, _ health: StoreHealth, now: Int64) {
         self.path = path
+        self.health = StoreHealthForm(health)
         sessions = summary.sessions
         chunks = summary.chunks
         dataChunks = summary.dataChunks
@@ -140,7 +146,7 @@ package struct StoreForm: Codable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case path, sessions, chunks, rows, facts, wanted, quarantined, indexed
+        case path, sessions, chunks, rows, facts, wanted, quarantined, indexed, health
         case oldestReadAgeS = "oldest_read_age_s"
         case dataChunks = "data_chunks"
         case chunkBytes = "chunk_bytes"

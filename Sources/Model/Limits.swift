@@ -34,6 +34,22 @@ package enum Limits {
     package static let factsPerGroup = 512
     /// The largest chunk that is admitted from a peer; a recorder's own cap lies far below.
     package static let chunkBytes: Int64 = 1 << 30
+    /// Of the disk, held by a file for the facts that tell of a full disk: some ten thousand gaps.
+    package static let reserveBytes: Int64 = 8_000_000
+    /// What is to be kept free of the disk: below, a full disk leaves no room for the reserve; above, no disk would do.
+    package static let minFree: ClosedRange<Int64> = 10_000_000...1_000_000_000_000
+    /// So much more than a bound has to be free before a state that came from too little ends; for large bounds a tenth
+    /// of them.
+    package static let freeSpaceSlack: Int64 = 1_000_000
+    /// A disk that was full is so until it has this much: a second of rows at 200 KB/s, so that nothing flickers.
+    package static let fullDiskSlack: Int64 = 250_000
+    /// Between two looks at how much is free.
+    package static let freeSpaceInterval = Duration.seconds(1)
+    /// Incidents of the store that are kept with their words: what a person reads of them at once.
+    package static let incidentsKept = 32
+    /// Committed bytes that a chunk's file may lack, since it refuses them: they stay in memory. As many as a segment
+    /// of the write-ahead log has of them.
+    package static let laggingChunkBytes = 16 << 20
     /// Sessions whose facts are kept parsed while their chunks are shown to people: a mirror follows a handful at a
     /// time.
     package static let sessionsShown = 16
@@ -53,6 +69,8 @@ package enum Limits {
     /// Bytes of rows that wait for the disk before a gap is recorded: ten seconds at the recording budget of 100 MB/s
     /// is too much for a Pi; 64 MiB is ten seconds at 6 MB/s, a thousand times one sensor.
     package static let queuedRowBytes = 64 << 20
+    /// A commit that takes longer than this is told of: an SD card takes half a second now and then.
+    package static let stallNotice = Duration.seconds(2)
     /// One line from an instrument. The longest line a Q-Series sensor prints is a menu of 1.5 kB in many lines.
     package static let lineBytes = 4096
 
@@ -127,6 +145,8 @@ package enum Limits {
     package static let eventStreams = 128
     /// One line of an event stream: a fact and its field name.
     package static let eventLineBytes = factBytes + 256
+    /// Between two `status` events of one stream.
+    package static let statusEventInterval = Duration.seconds(1)
     /// Between comments on an event stream: well inside the 600 s of proxies, and short enough to notice a dead peer.
     package static let heartbeatInterval = Duration.seconds(5)
 
@@ -300,8 +320,6 @@ package enum Limits {
 
     // MARK: Doctor
 
-    /// Less free space than this is a finding: BlueOS deletes its own logs below it.
-    package static let lowSpaceBytes: Int64 = 100_000_000
     /// 2025-01-01: a clock before the program's own time was never set.
     package static let earliestPlausibleTime: Int64 = 1_735_689_600_000_000_000
 

@@ -71,7 +71,9 @@ extension Invocation {
         case "rebuild": return .rebuild(facts)
         case "peers": return .peers(facts)
         case "clock": return .clock(facts)
-        case "doctor": return .doctor(facts)
+        case "doctor":
+            let minFree = try settings.value(Settings.minFree) ?? Limits.minFree.lowerBound
+            return .doctor(DoctorOptions(data: data, json: json, minFree: minFree))
         default: preconditionFailure("the table has a verb that nothing reads: \(command.path)")
         }
     }

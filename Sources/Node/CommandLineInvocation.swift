@@ -13,7 +13,7 @@ package enum Invocation: Hashable, Sendable {
     case clock(FactsOptions)
     case config(ConfigOptions)
     case simulate(SimulateOptions)
-    case doctor(FactsOptions)
+    case doctor(DoctorOptions)
     case version(json: Bool)
     case completions(Shell)
     /// Text for standard output.
@@ -27,6 +27,14 @@ package struct FactsOptions: Hashable, Sendable {
     /// The data directory, absolute: its socket leads to the running node.
     package let data: String
     package let json: Bool
+}
+
+/// `qnode doctor`.
+package struct DoctorOptions: Hashable, Sendable {
+    package let data: String
+    package let json: Bool
+    /// What the node would keep free; one that runs says what it keeps.
+    package let minFree: Int64
 }
 
 /// `qnode status`.

@@ -140,7 +140,8 @@ package enum Commands {
             ]),
         CommandDescription(
             "doctor", summary: "look for what would keep a node from working",
-            discussion: "Exit code 3 says that something was found.", options: [json] + node),
+            discussion: "Exit code 3 says that something was found.",
+            options: [Settings.minFree.description.option, json] + node),
         CommandDescription("version", summary: "show the version", options: [json]),
         CommandDescription(
             "completions", summary: "print completions for a shell",

@@ -14,7 +14,7 @@ extension NodeConfiguration {
             role: role, data: data,
             identity: try settings.value(Settings.identity).map { settings.surroundings.absolute($0) }
                 ?? "\(data)/identity",
-            listen: try settings.required(Settings.listen),
+            minFree: try settings.required(Settings.minFree), listen: try settings.required(Settings.listen),
             listenIsExplicit: settings.chosen(Settings.listen) != nil,
             name: try settings.value(Settings.name) ?? Self.name(host: settings.surroundings.hostName),
             instrument: try Self.instrument(settings), sensorID: try settings.value(Settings.sensorID),

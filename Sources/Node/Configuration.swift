@@ -12,6 +12,8 @@ package struct NodeConfiguration: Hashable, Sendable {
     package var data: String
     /// Where the node's key is, absolute.
     package var identity: String
+    /// Bytes of the disk that are to be kept free.
+    package var minFree: Int64
     package var listen: Endpoint
     /// Where to listen was chosen by somebody: only the default may fall back to IPv4 where IPv6 is off.
     package var listenIsExplicit: Bool

@@ -16,6 +16,11 @@ package enum Settings {
     static let identity = Setting<String>(
         "identity", .path("DIR", completion: .directories), default: .found("identity in the data directory"),
         section: node, help: "Keep the node's key in DIR")
+    static let minFree = Setting<Int64>(
+        "min-free",
+        .size(in: Limits.minFree, because: "below, a full disk has no room left to tell of; above, no disk would do"),
+        default: .value("100MB"), section: node,
+        help: "Warn when the disk has less than this left; recording goes on, pulling stops")
     static let listen = Setting<Endpoint>(
         "listen", .listen, default: .value("[::]:9150"), olderEnvironment: ["API_PORT"], section: node,
         help: "Answer peers and clients at this address; [::] means IPv4 too")
@@ -107,8 +112,8 @@ package enum Settings {
 
     /// In the order of the help.
     package static let all: [SettingDescription] = [
-        role.description, config.description, data.description, identity.description, listen.description,
-        name.description, logLevel.description,
+        role.description, config.description, data.description, identity.description, minFree.description,
+        listen.description, name.description, logLevel.description,
         source.description, serial.description, simulate.description, linesFrom.description, sensor.description,
         averaging.description, adcRate.description, sensorMode.description, tag.description, sensorID.description,
         record.description, mission.description, format.description, chunkInterval.description, chunkSize.description,

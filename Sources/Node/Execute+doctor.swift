@@ -14,11 +14,11 @@ enum DoctorVerb {
         let detail: String
     }
 
-    static func execute(_ options: FactsOptions) -> Int32 {
+    static func execute(_ options: DoctorOptions) -> Int32 {
         onLoop { loop in
-            var checks = [directory(options.data), space(options.data), clock()]
-            checks += serial()
-            checks += await node(options.data, on: loop)
+            let (status, node) = await node(options.data, on: loop)
+            let minFree = status?.store.health.minFreeBytes ?? options.minFree
+            let checks = [directory(options.data), space(options.data, minFree: minFree), clock()] + serial() + node
             let code = printed(options.json ? jsonText(checks) : text(checks))
             return code == 0 && checks.contains { $0.outcome == .wrong } ? 3 : code
         }
@@ -50,7 +50,7 @@ enum DoctorVerb {
         return Check(name: "data", outcome: .fine, detail: data)
     }
 
-    private static func space(_ data: String) -> Check {
+    private static func space(_ data: String, minFree: Int64) -> Check {
         var path = data
         while !FileManager.default.fileExists(atPath: path), path.count > 1 {
             path = String(path[..<(path.lastIndex(of: "/") ?? path.startIndex)])
@@ -59,8 +59,11 @@ enum DoctorVerb {
         do {
             let space = try Directory.open(path).space()
             let text = "\(TerminalQuantity.bytes(space.free)) free of \(TerminalQuantity.bytes(space.total))"
-            return space.free < Limits.lowSpaceBytes
-                ? Check(name: "disk", outcome: .wrong, detail: "only \(text); make room before recording")
+            let wanted = TerminalQuantity.bytes(minFree)
+            return space.free < minFree
+                ? Check(
+                    name: "disk", outcome: .wrong,
+                    detail: "only \(text), less than the \(wanted) of --min-free; make room before recording")
                 : Check(name: "disk", outcome: .fine, detail: text)
         } catch {
             return Check(name: "disk", outcome: .wrong, detail: "\(path): \(error.reason)")
@@ -95,15 +98,15 @@ enum DoctorVerb {
         }
     }
 
-    private static func node(_ data: String, on loop: EventLoop) async -> [Check] {
+    private static func node(_ data: String, on loop: EventLoop) async -> (NodeStatusForm?, [Check]) {
         do {
             guard let node = try await LocalNode.find(data, on: loop) else {
-                return [Check(name: "node", outcome: .note, detail: "none runs on \(data)")]
+                return (nil, [Check(name: "node", outcome: .note, detail: "none runs on \(data)")])
             }
             let status = try await node.get(NodeStatusForm.self, "/v1/status")
-            return running(status)
+            return (status, running(status))
         } catch {
-            return [Check(name: "node", outcome: .wrong, detail: "\(NodeError(error))")]
+            return (nil, [Check(name: "node", outcome: .wrong, detail: "\(NodeError(error))")])
         }
     }
 
@@ -117,6 +120,9 @@ enum DoctorVerb {
                     name: "sensor", outcome: instrument.trouble == nil ? .fine : .wrong,
                     detail: instrument.trouble ?? StatusWords(style: .plain).text(instrument)))
         }
+        // Of the room there is the disk's own line.
+        let troubles = status.store.health.troubles.dropFirst(status.store.health.disk == "low" ? 1 : 0)
+        checks += troubles.map { Check(name: "store", outcome: .wrong, detail: $0) }
         if let trouble = status.recording?.trouble {
             checks.append(Check(name: "recording", outcome: .wrong, detail: trouble))
         }

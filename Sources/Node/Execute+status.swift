@@ -113,6 +113,10 @@ struct StatusText {
         if let instrument = status.instrument { rows.append(("sensor", words.text(instrument))) }
         if let recording = status.recording { rows += lines(recording, words) }
         rows.append(("holds", held(status.store, words)))
+        for trouble in status.store.health.troubles { rows.append(("disk", style.bad(TerminalText.safe(trouble)))) }
+        if let last = status.store.health.latest.last {
+            rows.append(("store", words.incidents(status.store.health, last)))
+        }
         for peer in status.peers { rows.append(("peer", text(peer, words, records: status.recording != nil))) }
         for clock in status.clocks { rows.append(("clock", words.clock(clock, status.peers))) }
         rows.append(("mdns", text(status.discovery)))
@@ -158,7 +162,7 @@ struct StatusText {
         if let role = peer.role, peer.name != role.rawValue { text += " (\(role.rawValue))" }
         if let endpoint = peer.endpoint { text += " at \(endpoint)" }
         text += ": " + words.state(peer)
-        for part in [words.behind(peer), words.fetched(peer), records ? words.safety(peer) : nil] {
+        for part in [words.behind(peer), words.paused(peer), words.fetched(peer), records ? words.safety(peer) : nil] {
             if let part { text += ", \(part)" }
         }
         if peer.errorCount > 0 {

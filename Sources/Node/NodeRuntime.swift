@@ -50,7 +50,7 @@ package struct NodeRuntime: Sendable {
             let identity = try identity(configuration)
             let store = try await Store.open(
                 configuration.data, node: identity.node, incarnation: .random(), lanes: threads.lanes,
-                view: configuration.view, log: log.named("store"), index: .meanwhile)
+                view: configuration.view, minFree: configuration.minFree, log: log.named("store"), index: .meanwhile)
             do {
                 return try await compose(configuration, store, threads, log)
             } catch {
@@ -184,7 +184,7 @@ extension NodeRuntime {
             NamedService("index") { try await store.keepIndex { try await parts.loop.sleep(for: $0) } },
             NamedService("scrub") { try await store.scrub { try await parts.loop.sleep(for: $0) } },
             NamedService("log watch") { await parts.growth.run() },
-            NamedService("folder for people") { try await refreshView() },
+            NamedService("disk and folder for people") { try await keepDisk() },
         ]
         if let simulator { services.append(NamedService("simulated sensor") { try await simulator.run() }) }
         if let recorder = parts.recorder, let source = parts.source {
@@ -204,10 +204,11 @@ extension NodeRuntime {
         return services
     }
 
-    private func refreshView() async throws {
+    private func keepDisk() async throws {
         var next = SystemClock.monotonic().advanced(by: Limits.viewInterval)
         while true {
-            try await parts.loop.sleep(for: Limits.newPartialInterval)
+            try await parts.loop.sleep(for: min(Limits.newPartialInterval, Limits.freeSpaceInterval))
+            await store.measureSpace()
             let isDue = SystemClock.monotonic() >= next
             await store.refreshView(isDue ? .due : .newPartials)
             if isDue { next = SystemClock.monotonic().advanced(by: Limits.viewInterval) }

@@ -32,10 +32,11 @@ enum StatusLine {
                     ? "recorded \(words.counted(recording.rows, "row")), \(growing)" : "records nothing")
         }
         parts.append("holds \(words.rowsInChunks(status.store.rows, status.store.dataChunks))")
+        parts += status.store.health.troubles.map(TerminalText.safe)
         if status.peers.isEmpty { parts.append("no peer yet") }
         for peer in status.peers {
-            let items = [words.state(peer), words.behind(peer), status.recording == nil ? nil : words.safety(peer)]
-                .compactMap { $0 }
+            let safety = status.recording == nil ? nil : words.safety(peer)
+            let items = [words.state(peer), words.behind(peer), words.paused(peer), safety].compactMap { $0 }
             parts.append("\(words.name(peer)): " + items.joined(separator: ", "))
         }
         for clock in status.clocks where clock.offsetNs != nil { parts.append(words.clock(clock, status.peers)) }

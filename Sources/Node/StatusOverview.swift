@@ -149,7 +149,9 @@ struct StatusOverview {
             guard let status = node.status else { continue }
             if let fault = status.discovery.fault { lines.append("\(who): mDNS: \(fault)") }
             if let trouble = status.instrument?.trouble { lines.append("\(who): \(trouble)") }
+            for trouble in status.store.health.troubles { lines.append("\(who): \(trouble)") }
             if let trouble = status.recording?.trouble { lines.append("\(who): \(trouble)") }
+            if let paused = status.peers.compactMap(words.paused).first { lines.append("\(who): \(paused)") }
             for peer in status.peers where peer.errorCount > 0 && peer.state != "live" {
                 if let error = peer.lastError { lines.append("\(who): \(words.name(peer)): \(error)") }
             }

@@ -62,6 +62,18 @@ struct StatusWords {
                 + "behind for \(duration(behindFor))")
     }
 
+    /// Why nothing is fetched for now.
+    func paused(_ peer: PeerForm) -> String? {
+        peer.pullPaused.map { style.doubtful("pulling paused: \(TerminalText.safe($0))") }
+    }
+
+    /// What happened to the store since the start, the last of it in its words.
+    func incidents(_ health: StoreHealthForm, _ last: StoreHealthForm.Incident) -> String {
+        let count = health.incidents.values.reduce(0, +)
+        return
+            "\(counted(count, "incident")), the last at \(TerminalText.safe(last.at)): \(TerminalText.safe(last.text))"
+    }
+
     func fetched(_ peer: PeerForm) -> String? {
         guard peer.chunksDownloaded > 0 else { return nil }
         return "\(counted(peer.chunksDownloaded, "chunk")) fetched, \(TerminalQuantity.bytes(peer.bytesMirrored))"

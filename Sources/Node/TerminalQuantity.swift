@@ -4,7 +4,7 @@ package import Model
 package enum TerminalQuantity {
     /// `999 B`, `12.3 MB`; 1000 to the step, as disks and links are sold.
     package static func bytes(_ bytes: Int64) -> String {
-        scaled(bytes, steps: ["B", "kB", "MB", "GB", "TB", "PB", "EB"])
+        Magnitude.bytes(bytes)
     }
 
     /// `1.20 MB/s`, of bytes moved in a time.
@@ -29,7 +29,7 @@ package enum TerminalQuantity {
         let sign = nanoseconds < 0 ? "-" : ""
         let magnitude = Int64(clamping: nanoseconds.magnitude)
         // 59.95 s is where three digits round up to a minute.
-        if magnitude < 59_950_000_000 { return sign + scaled(magnitude, steps: ["ns", "µs", "ms", "s"]) }
+        if magnitude < 59_950_000_000 { return sign + Magnitude.scaled(magnitude, steps: ["ns", "µs", "ms", "s"]) }
         let seconds = magnitude / 1_000_000_000 + (magnitude % 1_000_000_000 >= 500_000_000 ? 1 : 0)
         switch seconds {
         case ..<3600: return "\(sign)\(seconds / 60) m \(padded(seconds % 60)) s"
@@ -44,29 +44,6 @@ package enum TerminalQuantity {
     }
 
     private static func padded(_ number: Int64) -> String { number < 10 ? "0\(number)" : "\(number)" }
-
-    /// Three digits, rounded half up, in the first unit that keeps them below 1000; whole numbers in the smallest.
-    private static func scaled(_ number: Int64, steps: [String]) -> String {
-        let sign = number < 0 ? "-" : ""
-        let value = number.magnitude
-        if value < 1000 { return "\(sign)\(value) \(steps[0])" }
-        var unit: UInt64 = 1000
-        for (index, step) in steps.enumerated().dropFirst() {
-            let last = index == steps.count - 1
-            for (places, factor) in [(2, UInt64(100)), (1, 10), (0, 1)] {
-                // unit / factor first: value × factor could overflow.
-                let quantum = unit / factor
-                let rounded = value / quantum + (value % quantum >= quantum / 2 + quantum % 2 ? 1 : 0)
-                guard rounded < 1000 || (last && places == 0) else { continue }
-                let (whole, fraction) = rounded.quotientAndRemainder(dividingBy: factor)
-                let digits =
-                    places == 0 ? "" : "." + String(repeating: "0", count: places - "\(fraction)".count) + "\(fraction)"
-                return "\(sign)\(whole)\(digits) \(step)"
-            }
-            unit *= last ? 1 : 1000
-        }
-        preconditionFailure("the last step takes any number")
-    }
 }
 
 /// How far a long work is, as one line of text: a value of what is done and when.

@@ -21,7 +21,7 @@ extension Descriptor {
     package borrowing func write(_ bytes: [UInt8]) throws(SyscallError) {
         let raw = self.raw
         try Self.writeAll(bytes) { pointer, count, _ throws(SyscallError) in
-            try retrying("write") { Glibc.write(raw, pointer, count) }
+            try retrying("write", of: count) { Glibc.write(raw, pointer, $0) }
         }
     }
 
@@ -29,7 +29,7 @@ extension Descriptor {
     package borrowing func write(_ bytes: [UInt8], at offset: Int64) throws(SyscallError) {
         let raw = self.raw
         try Self.writeAll(bytes) { pointer, count, done throws(SyscallError) in
-            try retrying("pwrite") { Glibc.pwrite(raw, pointer, count, off_t(offset) + off_t(done)) }
+            try retrying("pwrite", of: count) { Glibc.pwrite(raw, pointer, $0, off_t(offset) + off_t(done)) }
         }
     }
 
@@ -136,10 +136,27 @@ extension Descriptor {
         _ = try retrying("ftruncate") { Glibc.ftruncate(raw, off_t(length)) }
     }
 
-    /// Takes `length` bytes of the disk for the file, so that later writes to them cannot run out of space.
+    /// Takes `length` bytes of the disk for the file, so that later writes to them cannot run out of space. Where the
+    /// file system has no call for that, zeros are written.
     package borrowing func allocate(_ length: Int64) throws(SyscallError) {
         let raw = self.raw
-        _ = try retrying("fallocate") { qn_allocate(raw, length) }
+        do {
+            _ = try retrying("fallocate") { qn_allocate(raw, length) }
+        } catch {
+            guard error.code == EOPNOTSUPP else { throw error }
+            let zeros = [UInt8](repeating: 0, count: 1 << 18)
+            for offset in stride(from: 0, to: length, by: zeros.count) {
+                try write(Array(zeros.prefix(Int(min(length - offset, Int64(zeros.count))))), at: offset)
+            }
+        }
+    }
+
+    /// Bytes of the disk that the file really has: fewer than its length where it has holes.
+    package borrowing func allocatedLength() throws(SyscallError) -> Int64 {
+        let raw = self.raw
+        var status = Glibc.stat()
+        _ = try retrying("fstat") { Glibc.fstat(raw, &status) }
+        return Int64(status.st_blocks) * 512
     }
 
     package borrowing func changeMode(_ mode: UInt32) throws(SyscallError) {

@@ -8,6 +8,8 @@
         package enum Fault: Sendable {
             case kill
             case fail(code: Int32)
+            /// Half of what a write is given is taken, as by a disk with little room; other calls are not concerned.
+            case short
         }
 
         @TaskLocal package static var current: FaultPlan?
@@ -15,10 +17,13 @@
         private let fault: Fault
         private let at: Int?
         private let count: Int
+        private let names: Set<String>?
         private let calls = Atomic<Int>(0)
 
-        /// Faults `count` calls from number `at` on, counted from 1; nil only counts.
-        package init(_ fault: Fault = .kill, at: Int? = nil, count: Int = 1) {
+        /// Faults `count` calls from number `at` on, counted from 1; nil only counts. With `names` it concerns the
+        /// calls of these names alone.
+        package init(_ fault: Fault = .kill, at: Int? = nil, count: Int = 1, names: Set<String>? = nil) {
+            self.names = names
             self.fault = fault
             self.at = at
             self.count = count
@@ -26,16 +31,13 @@
 
         package var callCount: Int { calls.load(ordering: .relaxed) }
 
-        /// The errno that the call is to fail with, or nil where it may go on.
-        func willCall(_ call: String) -> Int32? {
+        /// What becomes of the call, or nil where it may go on.
+        func willCall(_ call: String) -> Fault? {
+            guard names?.contains(call) ?? true else { return nil }
             let number = calls.add(1, ordering: .relaxed).newValue
-            guard let at, number >= at, number < at + count else { return nil }
-            switch fault {
-            case .kill:
-                kill(getpid(), SIGKILL)
-                return nil
-            case .fail(let code): return code
-            }
+            guard let at, number >= at, number - at < count else { return nil }
+            if case .kill = fault { kill(getpid(), SIGKILL) }
+            return fault
         }
     }
 #endif

@@ -54,6 +54,8 @@ package struct Log: Sendable {
     package func warning(_ message: String, _ fields: Field...) { write(.warning, message, fields) }
     package func error(_ message: String, _ fields: Field...) { write(.error, message, fields) }
 
+    package func write(_ level: Level, _ message: String, _ fields: Field...) { write(level, message, fields) }
+
     private func write(_ level: Level, _ message: String, _ fields: [Field]) {
         guard level >= self.level else { return }
         let head = forJournal ? "<\(level.severity)>" : "\(Timestamp.text(SystemClock.reading().realtime)) \(level) "

@@ -41,14 +41,24 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
 func retrying<Result: FixedWidthInteger>(
     _ call: StaticString, _ body: () -> Result
 ) throws(SyscallError) -> Result {
+    try retrying(call, of: 0) { _ in body() }
+}
+
+/// The same for a call that may take less than the `count` bytes it is given.
+func retrying<Result: FixedWidthInteger>(
+    _ call: StaticString, of count: Int, _ body: (Int) -> Result
+) throws(SyscallError) -> Result {
     while true {
+        var count = count
         #if DEBUG
-            if let code = FaultPlan.current?.willCall(call.description) {
-                guard code == EINTR else { throw SyscallError(call.description, code: code) }
-                continue
+            switch FaultPlan.current?.willCall(call.description) {
+            case .fail(EINTR): continue
+            case .fail(let code): throw SyscallError(call.description, code: code)
+            case .short: count = min(count, max(1, count / 2))
+            case .kill, nil: break
             }
         #endif
-        let result = body()
+        let result = body(count)
         guard result == -1 else { return result }
         let code = errno
         guard code == EINTR else { throw SyscallError(call.description, code: code) }

@@ -29,6 +29,7 @@ extension Recorder {
 
     /// The first row came. Tried until it works, or until somebody else started or stopped one.
     func startByItself() async {
+        var told: RecorderError?
         while current == nil, startsByItself {
             guard !isStarting else {
                 guard (try? await loop.sleep(for: .milliseconds(20))) != nil else { return }
@@ -48,7 +49,8 @@ extension Recorder {
                 inherited = nil
             } catch {
                 isStarting = false
-                log.error("no recording could be started: \(error)")
+                if told != error { log.error("no recording could be started: \(error)") }
+                told = error
                 guard (try? await loop.sleep(for: options.retryInterval)) != nil else { return }
             }
         }
@@ -247,7 +249,7 @@ extension Recorder {
             running: current.map(summary), queuedBytes: queue.byteCount, queuedRows: queue.rowCount,
             lastRowAt: history.latest?.at, rowsPerSecond: Double(recent) / 10, rowsLost: counts.lost,
             clockSteps: counts.steps, commits: counts.commits, failures: counts.failures,
-            trouble: trouble.map { "\($0)" }, identity: identity)
+            trouble: trouble, identity: identity)
     }
 
     private func summary(_ running: Running) -> RecorderStatus.Running {

@@ -3,12 +3,14 @@ internal import Reactor
 internal import Storage
 
 extension Recorder {
-    /// Does what is due, one thing after another: commits first, since rows do not wait.
+    /// Does what is due, one thing after another: commits first, since rows do not wait. A disk that takes no rows may
+    /// still take the facts that tell of it.
     func writeDue() async {
         lookAtClock()
-        while retryAt.map({ $0 <= SystemClock.monotonic() }) ?? true {
+        while true {
+            if isDue(rowsRetryAt), await commitRows() { continue }
+            guard isDue(retryAt) else { break }
             retryAt = nil
-            if await commitRows() { continue }
             if await writeFact() { continue }
             if await sealDue() { continue }
             if await endSession() { continue }
@@ -16,6 +18,8 @@ extension Recorder {
         }
         setTimer()
     }
+
+    private func isDue(_ retry: MonotonicTime?) -> Bool { retry.map { $0 <= SystemClock.monotonic() } ?? true }
 
     private func lookAtClock() {
         guard let session = current?.id, let step = steps.look(clock()) else { return }
@@ -30,30 +34,72 @@ extension Recorder {
             let rows = queue.takeFirst()
         else { return false }
         if queue.isEmpty { commitDue = nil }
+        rowsRetryAt = nil
+        watchCommit(since: SystemClock.monotonic())
+        defer { watchCommit(since: nil) }
         do throws(StoreError) {
             let states = try await store.commit(rows.batches)
             queue.committed(rows)
             counts.commits += 1
             committed(rows, states)
-            worked()
+            rowTrouble = nil
+            store.incidents.end(
+                .rows, .rowsTaken, "the disk takes rows again; \(counts.lost) were lost since the start")
         } catch {
             queue.putBack(rows)
-            failed(error, doing: "commit rows")
+            counts.failures += 1
+            if let before = rowTrouble, before != error { log.error("could not commit rows: \(error)") }
+            rowTrouble = error
+            rowsRetryAt = SystemClock.monotonic().advanced(by: options.retryInterval)
+            store.incidents.begin(.rows, .rowsWaiting, "the disk takes no rows, they wait in memory: \(error)")
+            answer(rows.session, error)
         }
         return true
+    }
+
+    /// The disk has not answered for a while. No row is lost by that as long as the queue has room.
+    func noteStall() {
+        guard commitBegan != nil else { return }
+        store.incidents.begin(
+            .rows, .rowsWaiting, "the disk does not answer; rows wait in memory. Is it failing, or another's load?")
     }
 
     private func committed(_ rows: RowQueue.PendingRows, _ states: [OpenChunkState]) {
         if let loss = queue.takeLoss() {
             counts.lost += loss.rows
-            log.error("rows were lost: the disk was too slow", ("rows", loss.rows))
-            let gap = Gap(reason: Gap.Reason.overflow, from: loss.from, to: loss.to, rowsLost: loss.rows)
-            note(.gap(gap), in: loss.session)
+            store.incidents.report(.rowsLost, "\(loss.rows) rows were lost: more came than may wait for the disk")
+            note(.gap(loss.gap), in: loss.session)
         }
         guard current?.id == rows.session else { return }
         current?.rows += rows.rowCount
         current?.bytes += Int64(rows.data?.bytes.count ?? 0)
         for state in states { current?.openChunks[state.stream] = state }
+    }
+
+    /// The first row that had no room: told at once, and again with its end and number when the disk takes rows. The
+    /// reserve of a full disk pays for it.
+    func noteLossBegan(_ loss: RowQueue.Loss) {
+        store.incidents.report(.rowsLost, "rows are being lost: more came than may wait for the disk")
+        note(.gap(Gap(reason: Gap.Reason.overflow, from: loss.from, to: nil)), in: loss.session)
+    }
+
+    /// At the end of the process: rows that no disk took.
+    func tell(_ loss: RowQueue.Loss) async {
+        counts.lost += loss.rows
+        store.incidents.report(.rowsLost, "\(loss.rows) rows are lost: the node stops and the disk takes none")
+        do throws(StoreError) {
+            try await store.record(.gap(loss.gap), in: loss.session)
+        } catch {
+            log.error("the gap could not be written either: \(error)")
+        }
+    }
+
+    /// Whoever waits for the end of a session whose rows cannot be written is told; the attempt is repeated without
+    /// them.
+    private func answer(_ session: SessionID, _ error: StoreError) {
+        for position in ends.indices where ends[position].session == session {
+            ends[position].waiter.take()?.resume(returning: .failure(error))
+        }
     }
 
     /// Facts are not ordered with rows, but with each other.
@@ -77,7 +123,7 @@ extension Recorder {
 
     func note(_ body: Fact.Body, in session: SessionID) {
         guard facts.count < Limits.queuedFacts else {
-            log.error("a fact was dropped: too many wait for the disk", ("kind", body.kind))
+            store.incidents.report(.factDropped, "a fact was dropped, too many wait for the disk: \(body.kind)")
             return
         }
         facts.append((body, session))
@@ -131,16 +177,30 @@ extension Recorder {
         return true
     }
 
-    private func worked() {
-        if trouble != nil { log.notice("the disk takes rows again", ("queued", queue.rowCount)) }
-        trouble = nil
-    }
+    private func worked() { factTrouble = nil }
 
     /// Nothing is given up: the same is tried again, but not at once.
     private func failed(_ error: StoreError, doing what: String) {
         counts.failures += 1
-        if trouble != error { log.error("could not \(what): \(error)") }
-        trouble = error
+        if factTrouble != error { log.error("could not \(what): \(error)") }
+        factTrouble = error
         retryAt = SystemClock.monotonic().advanced(by: options.retryInterval)
     }
+
+    /// What keeps the disk from taking rows or facts, and what that means; nil where nothing does.
+    var trouble: String? {
+        let stall = commitBegan.map { $0.duration(to: SystemClock.monotonic()) } ?? .zero
+        let reason: String? =
+            if let error = rowTrouble ?? factTrouble { "\(error)" } else if stall >= options.stallNotice {
+                "the disk has not answered for \(stall.components.seconds) s"
+            } else { nil }
+        guard let reason, queue.rowCount > 0 else { return reason }
+        let room = Magnitude.bytes(Int64(options.queueBytes))
+        return
+            "\(reason); \(queue.rowCount) rows, \(Magnitude.bytes(Int64(queue.byteCount))) of \(room), wait in memory"
+    }
+}
+
+extension RowQueue.Loss {
+    fileprivate var gap: Gap { Gap(reason: Gap.Reason.overflow, from: from, to: to, rowsLost: rows) }
 }

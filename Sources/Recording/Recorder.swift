@@ -31,7 +31,8 @@ package actor Recorder {
 
     private enum Lifecycle {
         case idle
-        case running(LoopTimer)
+        /// The second timer is for a call that does not return.
+        case running(LoopTimer, LoopTimer)
     }
 
     let loop: EventLoop
@@ -57,8 +58,14 @@ package actor Recorder {
     var ends: [PendingEnd] = []
     var steps = ClockStepDetector()
     var commitDue: MonotonicTime?
+    /// Rows are tried again then; facts do not wait for them, since they tell of what became of the rows.
+    var rowsRetryAt: MonotonicTime?
+    /// The same for facts, seals and ends.
     var retryAt: MonotonicTime?
-    var trouble: StoreError?
+    var rowTrouble: StoreError?
+    var factTrouble: StoreError?
+    /// Since when the disk has not answered.
+    var commitBegan: MonotonicTime?
     var counts = (lost: Int64(0), steps: Int64(0), commits: Int64(0), failures: Int64(0))
 
     var history = ReadingHistory()
@@ -91,7 +98,9 @@ package actor Recorder {
     /// Records what `source` gives until cancelled; then what came is durable and sealed, and the session stays open.
     package func run(_ source: any InstrumentSource) async {
         guard case .idle = lifecycle else { return }
-        lifecycle = .running(LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.ring() } })
+        lifecycle = .running(
+            LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.ring() } },
+            LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.noteStall() } })
         ringWriter.yield()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.consume(source) }
@@ -111,15 +120,15 @@ package actor Recorder {
     }
 
     /// An orderly stop: what the instrument gave so far is committed and sealed. One attempt: a disk that is broken
-    /// must not keep the process from ending.
+    /// must not keep the process from ending. Rows that are lost by that are told of.
     private func finish(_ source: any InstrumentSource) async {
         await accept(await source.take())
-        (commitDue, retryAt) = (SystemClock.monotonic(), nil)
+        (commitDue, rowsRetryAt, retryAt) = (SystemClock.monotonic(), nil, nil)
         await writeDue()
-        if let session = current?.id, trouble == nil { _ = await seal(session, nil) }
+        for loss in queue.abandon() { await tell(loss) }
+        if let session = current?.id, factTrouble == nil { _ = await seal(session, nil) }
         for end in ends { end.waiter?.resume(returning: .failure(.closed)) }
         ends = []
-        if queue.rowCount > 0 { log.error("rows are lost: the disk takes none", ("rows", queue.rowCount)) }
     }
 
     var isRunning: Bool { if case .running = lifecycle { true } else { false } }
@@ -130,20 +139,25 @@ package actor Recorder {
 
     /// The writer looks again when something is due: a commit, a retry, a seal, or the clock while a session runs.
     func setTimer() {
-        guard case .running(let timer) = lifecycle else { return }
+        guard case .running(let timer, _) = lifecycle else { return }
         let now = SystemClock.monotonic()
         var delays: [Duration] = []
+        if let due = rowsRetryAt ?? commitDue { delays.append(now.duration(to: due)) }
         if let retryAt {
             delays.append(now.duration(to: retryAt))
-        } else {
-            if let commitDue { delays.append(now.duration(to: commitDue)) }
-            if let current {
-                delays.append(.seconds(1))
-                if let due = current.sealPolicy.delay(until: current.openChunks.values, at: clock()) {
-                    delays.append(max(due, .milliseconds(1)))
-                }
+        } else if let current {
+            delays.append(.seconds(1))
+            if let due = current.sealPolicy.delay(until: current.openChunks.values, at: clock()) {
+                delays.append(max(due, .milliseconds(1)))
             }
         }
         if let delay = delays.min() { timer.set(after: delay) } else { timer.cancel() }
+    }
+
+    /// A commit has begun, or has come back.
+    func watchCommit(since began: MonotonicTime?) {
+        commitBegan = began
+        guard case .running(_, let timer) = lifecycle else { return }
+        if began == nil { timer.cancel() } else { timer.set(after: options.stallNotice) }
     }
 }

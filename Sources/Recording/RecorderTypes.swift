@@ -13,6 +13,8 @@ package struct RecorderOptions: Hashable, Sendable {
     /// After a commit, a seal or a fact that failed.
     package var retryInterval = Duration.milliseconds(500)
     package var queueBytes = Limits.queuedRowBytes
+    /// A commit that takes longer is told of; rows wait in memory meanwhile.
+    package var stallNotice = Limits.stallNotice
 
     package init() {}
 }

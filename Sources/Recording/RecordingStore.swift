@@ -3,6 +3,8 @@ package import Storage
 
 /// What the recorder needs of a data directory.
 package protocol RecordingStore: Sendable {
+    /// Where it tells what happened to it, and where those who use it do.
+    var incidents: StoreIncidents { get }
     func startSession(_ opening: SessionOpening, id: SessionID) async throws(StoreError) -> SessionID
     func commit(_ batches: [RowBatch]) async throws(StoreError) -> [OpenChunkState]
     func seal(_ session: SessionID, _ stream: StreamName?) async throws(StoreError) -> [HeldChunk]

@@ -109,6 +109,25 @@ struct RowQueue: Sendable {
         }
     }
 
+    /// Gives up everything that waits: rows that were not written are lost, and those that had no room behind them.
+    mutating func abandon() -> [Loss] {
+        var losses = pending.compactMap { rows in
+            (rows.data ?? rows.raw).map {
+                Loss(session: rows.session, rows: rows.rowCount, from: $0.first, to: $0.last)
+            }
+        }
+        if let lost = lost.take() {
+            if let position = losses.firstIndex(where: { $0.session == lost.session }) {
+                losses[position].rows += lost.rows
+                losses[position].to = lost.to
+            } else {
+                losses.append(lost)
+            }
+        }
+        (pending, byteCount, rowCount) = ([], 0, 0)
+        return losses
+    }
+
     /// What was dropped, once there is room again.
     mutating func takeLoss() -> Loss? {
         guard byteCount < byteLimit else { return nil }

@@ -106,9 +106,9 @@ extension ChunkPuller {
         try await store.finishPull(chunk)
     }
 
-    private func append(_ piece: inout [UInt8], to chunk: WantedChunk, _ written: inout Int64) async throws(StoreError)
-    {
+    private func append(_ piece: inout [UInt8], to chunk: WantedChunk, _ written: inout Int64) async throws {
         guard !piece.isEmpty else { return }
+        guard queue.hasRoom else { throw Interruption(outcome: .interrupted(keptSome: true), reason: "no room for it") }
         let bytes = piece
         piece = []
         try await store.appendPull(chunk, bytes)

@@ -53,6 +53,7 @@ actor ChunkPuller {
         self.bell = bell
         self.log = log
         queue = PullQueue(node: store.node, policy: policy)
+        _ = queue.setSpace(store.health.space)
     }
 
     /// Makes durable what arrives and notices what stands still; until its task is cancelled, which ends all work of
@@ -69,7 +70,8 @@ actor ChunkPuller {
         do {
             while true {
                 try await venue.sleep(.seconds(1))
-                if queue.tick(now: venue.now()) { wakeAll() }
+                let isRoom = queue.setSpace(store.health.space)
+                if queue.tick(now: venue.now()) || isRoom { wakeAll() }
                 await endStalledTransfers()
             }
         } catch {
@@ -236,6 +238,13 @@ actor ChunkPuller {
     // MARK: Reports
 
     func tally(of peer: NodeID) -> PullTally? { tallies[peer] }
+    func pause(of peer: NodeID) -> String? { queue.pause(of: peer, now: venue.now()) }
+
+    /// Returns when the disk has room for what peers have, or something else has changed meanwhile.
+    func hasRoom() async -> Bool {
+        if !queue.hasRoom { await change() }
+        return queue.hasRoom
+    }
 
     /// What each connected peer has, that is wanted, and that is not here.
     func backlogs() async throws(StoreError) -> [NodeID: PeerReport.Backlog] {

@@ -76,7 +76,7 @@ extension PeerFollower {
                 try await connection.link.facts(in: asked)
             }
             try check(connection)
-            try await receive(answer.facts, of: author)
+            try await receive(answer.facts, of: author, connection)
             await puller.wake()
             guard answer.hasMore else { return }
             rest = try await unknown(of: rest)
@@ -91,10 +91,12 @@ extension PeerFollower {
         }
     }
 
-    /// To the store; of one author only, where no other's were asked for.
-    private func receive(_ facts: [[UInt8]], of author: NodeID?) async throws(StoreError) {
+    /// To the store; of one author only, where no other's were asked for. Waits while the disk has no room for what
+    /// peers have.
+    private func receive(_ facts: [[UInt8]], of author: NodeID?, _ connection: Connection) async throws {
         let wanted = author.map { author in facts.filter { FactHeader($0)?.name.author == author } } ?? facts
         guard !wanted.isEmpty else { return }
+        while !(await puller.hasRoom()) { try check(connection) }
         let report = try await store.receive(wanted)
         if report.refused > 0 {
             note(.refusedFact, times: Int64(report.refused), "facts that are none, or not its own")
@@ -145,7 +147,7 @@ extension PeerFollower {
             let batch = inbox
             inbox = []
             wakeAll()
-            try await receive(batch, of: author)
+            try await receive(batch, of: author, connection)
             let headers = batch.compactMap { FactHeader($0) }
             if headers.contains(where: { $0.changesHoldings && $0.name.author == attachment.peer }) {
                 _ = try await ask(connection, attachment, author)

@@ -43,6 +43,9 @@ package struct PeerReport: Hashable, Sendable {
     /// nothing.
     package var unacknowledged: Int64?
 
+    /// Why nothing is fetched from it for now, although it has what is missing here.
+    package var pullPause: String?
+
     package init(state: State) { self.state = state }
 
     package struct Backlog: Hashable, Sendable {

@@ -27,6 +27,13 @@ package struct PullQueue: Sendable {
     var search: Search?
     var nextSearch: [NodeID: MonotonicTime] = [:]
 
+    /// As last measured; nil where no room is kept.
+    private var space: DiskSpace?
+    /// What may still be pulled before the disk is as full as it may become. Each chunk that is taken is counted off
+    /// at once, whenever its bytes come.
+    private var room: Int64 = .max
+    /// No chunk had enough of it: it goes on when there is a little more than enough.
+    private var isHeld = false
     private var pausedUntil: MonotonicTime?
     private var storageFailures = 0
     private var lastTick: MonotonicTime?
@@ -34,6 +41,8 @@ package struct PullQueue: Sendable {
     struct Taken {
         let peer: NodeID
         let reserved: Int64
+        /// Of the disk.
+        let bytes: Int64
         var isArrived = false
     }
 
@@ -107,17 +116,57 @@ package struct PullQueue: Sendable {
         guard taken.count < Limits.pullChunks else { return .wait }
         if case .due = scan { return .scan(beginScan(now: now)) }
         guard usefulPeers.contains(peer) else { return .wait }
-        let position = ready.lastIndex { chunk in
-            holdings.contains(chunk.name) && retries.mayAsk(peer, for: chunk.fact.sha256, now: now)
+        let suitable = ready.indices.lazy.reversed().filter { [ready, retries] position in
+            let chunk = ready[position]
+            return holdings.contains(chunk.name) && retries.mayAsk(peer, for: chunk.fact.sha256, now: now)
         }
-        guard let position else { return lookFurther(for: peer, now: now) }
+        guard !suitable.isEmpty else { return lookFurther(for: peer, now: now) }
+        guard let position = suitable.first(where: { fits(ready[$0]) }) else {
+            isHeld = true
+            return .wait
+        }
         let need = Self.memory(for: ready[position])
         guard reserved == 0 || reserved + need <= Limits.pullMemoryBytes else { return .wait }
         let chunk = ready.remove(at: position)
-        taken[chunk.fact.sha256] = Taken(peer: peer, reserved: need)
+        taken[chunk.fact.sha256] = Taken(peer: peer, reserved: need, bytes: chunk.fact.bytes)
+        room -= chunk.fact.bytes
+        isHeld = false
         reserved += need
         inFlight[peer, default: 0] += 1
         return .pull(chunk)
+    }
+
+    // MARK: Room on the disk
+
+    /// Takes a new measurement; whether something may have become possible by it.
+    package mutating func setSpace(_ new: DiskSpace?) -> Bool {
+        let hadRoom = hasRoom
+        space = new
+        // What is under way may be on the disk already, in part: counted twice, it errs on the safe side. The slack is
+        // for what comes with chunks, their facts and the index.
+        room =
+            new.map { space in
+                taken.values.reduce(space.free - space.minFree - Limits.freeSpaceSlack) { $0 - $1.bytes }
+            } ?? .max
+        return isHeld || hasRoom != hadRoom
+    }
+
+    /// Below what is to be kept free nothing more is taken from peers: no chunk, no piece of one, and no fact.
+    package var hasRoom: Bool { space.map { $0.level == .ample } ?? true }
+
+    private func fits(_ chunk: WantedChunk) -> Bool {
+        guard let space else { return true }
+        return hasRoom && chunk.fact.bytes + (isHeld ? space.slack : 0) <= room
+    }
+
+    /// Why nothing is asked of this peer although it has what is missing here; nil where there is no such reason.
+    package func pause(of peer: NodeID, now: MonotonicTime) -> String? {
+        guard usefulPeers.contains(peer) else { return nil }
+        if let space, !hasRoom || (isHeld && taken.isEmpty) {
+            let (left, kept) = (Magnitude.bytes(max(0, space.free)), Magnitude.bytes(space.minFree))
+            return "the disk has \(left) left, and \(kept) are kept free"
+        }
+        return pausedUntil.map { now < $0 } ?? false ? "our own disk failed; it is tried again soon" : nil
     }
 
     private static func memory(for chunk: WantedChunk) -> Int64 {

@@ -242,6 +242,7 @@ package actor Replicator: FollowerRegistry {
             if let id = entry.id {
                 reported.insert(id)
                 report.add(await puller.tally(of: id), now: venue.now())
+                report.pullPause = await puller.pause(of: id)
                 report.backlog = backlogs[id] ?? PeerReport.Backlog()
                 addAcknowledgement(of: id, own: own, to: &report)
             }

@@ -75,11 +75,12 @@ extension Catalogue {
         do throws(SyscallError) {
             try candidate.file.synchronizeOnce()
         } catch {
-            log.error("a chunk's sync failed; it is written anew", ("chunk", candidate.chunk.sha256), ("reason", error))
             _ = try candidate.file.writeAnew(
                 as: sourceName(candidate), in: try sourceFolder(candidate), length: candidate.chunk.bytes,
                 keeping: "\(candidate.chunk.sha256).failed", in: directory.quarantine
             ) { ChunkDigester.digest(of: $0) == candidate.chunk.sha256 }
+            incidents.report(
+                .chunkWrittenAnew, "chunk \(candidate.chunk.sha256) was written anew: its sync failed (\(error))")
         }
     }
 
@@ -131,7 +132,7 @@ extension Catalogue {
         if try ChunkDigester.digest(of: present) == id {
             try folder.remove(name)
         } else {
-            log.error("a chunk in the store is damaged; it is replaced", ("chunk", id))
+            incidents.report(.damagedChunk, "chunk \(id) was damaged in the store and is replaced")
             try target.rename(id.description, to: directory.quarantine, as: "\(id).damaged")
             noteQuarantine()
             _ = try folder.renameNew(name, to: target, as: id.description)

@@ -16,7 +16,7 @@ extension Catalogue {
             heard.insert(name)
             heardCount += 1
         }
-        log.error("a chunk is lost here; a peer that has it is asked for it", ("chunk", id), ("reason", reason))
+        incidents.report(.damagedChunk, "chunk \(id) is lost here (\(reason)); a peer that has it is asked for it")
         showAgain(slots)
         losses.ring(at: head)
     }
@@ -43,9 +43,9 @@ extension Catalogue {
     /// A line of the log cannot be read: its fact is not held, and a peer that has it is asked for it.
     func forget(_ row: Index.FactRow) throws(StoreError) {
         guard let name = try indexed({ index throws(SQLite.Failure) in try index.name(seq: row.seq) }) else { return }
-        log.error(
-            "a line of the log is damaged; a peer that has its fact is asked for it", ("fact", name),
-            ("segment", row.position.segment), ("offset", row.position.offset))
+        let place = "segment \(row.position.segment), offset \(row.position.offset)"
+        incidents.report(
+            .damagedLine, "a line of the log is damaged (\(place)); a peer that has fact \(name) is asked for it")
         logged.remove(name)
         holdings.remove(name)
         forgetHeard(name)

@@ -10,6 +10,7 @@ actor Catalogue {
     let incarnation: Incarnation
     let journal: Journal
     let log: Log
+    let incidents: StoreIncidents
     let reader: FactLogReader
     let view: FolderView
     let mint: FactMint
@@ -56,7 +57,8 @@ actor Catalogue {
 
     /// Call on the lane: opening blocks. The index is not read yet: `catchUp` does that.
     init(
-        lane: DiskLane, directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell, log: Log
+        lane: DiskLane, directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell,
+        log: Log, incidents: StoreIncidents
     ) throws(StoreError) {
         self.lane = lane
         self.directory = directory
@@ -65,6 +67,7 @@ actor Catalogue {
         incarnation = mint.incarnation
         self.journal = journal
         self.log = log
+        self.incidents = incidents
         self.bell = bell
         self.view = FolderView(directory: directory, mode: view)
         index = .failed("it was not opened yet", isDamaged: false)
@@ -73,7 +76,7 @@ actor Catalogue {
             var reports: [String] = []
             facts = try FactLog.open(directory, reports: &reports)
             quarantined = Int64(try directory.quarantine.names().count)
-            for report in reports { log.warning(report) }
+            for report in reports { incidents.report(.recovered, report) }
         } catch {
             throw DataDirectory.explain(error, path: "\(directory.path)/log")
         }
@@ -121,7 +124,7 @@ actor Catalogue {
         do {
             return try LogReplay(try Index(path: path, own: node, lines: reader), reader)
         } catch let error as SQLite.Failure where !error.isPassing {
-            log.warning("the index is made again from the log", ("reason", error.message))
+            incidents.report(.recovered, "the index is made again from the log: \(error.message)")
             try discardIndex()
             return try LogReplay(try Index(path: path, own: node, lines: reader), reader)
         }
@@ -139,8 +142,9 @@ actor Catalogue {
         holdings = logged.subtracting(lost)
         head = replay.seq
         index = .ready(replay.index)
+        incidents.end(.index, .indexBack, "the index works again")
         if replay.damagedLines > 0 {
-            log.error("damaged lines of the log were passed over", ("lines", replay.damagedLines))
+            incidents.report(.damagedLine, "\(replay.damagedLines) damaged lines of the log were passed over")
         }
         if isComplete {
             // What was heard of is known by peers alone: they are asked anew.
@@ -162,7 +166,7 @@ actor Catalogue {
         if let failure = error as? SQLite.Failure {
             (reason, isDamaged) = (failure.message, !failure.isPassing)
         }
-        log.error("the index failed; the log has everything", ("reason", reason))
+        incidents.begin(.index, .indexFailed, "the index failed (\(reason)); the log has everything, it is tried again")
         // Now, and not with its last reference: closing removes files by name, which soon are those of another index.
         switch index {
         case .ready(let index): index.sqlite.close()
@@ -183,7 +187,9 @@ actor Catalogue {
         guard !new.isEmpty else { return [] }
         let positions: [LogPosition]
         do {
-            positions = try facts.append(new.map(\.bytes))
+            positions = try facts.append(new.map(\.bytes)) { error in
+                incidents.report(.logRenewed, "the log of facts failed (\(error)) and goes on in a new segment")
+            }
         } catch {
             throw DataDirectory.explain(error, path: "\(directory.path)/log")
         }
@@ -247,7 +253,7 @@ actor Catalogue {
             do { return try body(index) } catch {
                 // What cannot be read is not believed in anything else: whoever asks next finds it made again.
                 if !error.isPassing { _ = failed(error) }
-                throw .index(error.message)
+                throw error.isNoSpace ? .outOfSpace(path: directory.path) : .index(error.message)
             }
         case .replaying:
             let progress = replayProgress() ?? (0, 0)

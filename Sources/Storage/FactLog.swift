@@ -55,22 +55,21 @@ struct FactLog: ~Copyable {
     }
 
     /// Appends the facts and makes them durable with one sync. After a failure the log goes on in a new segment with
-    /// the same facts: what the old one holds of them is read first and counts, the repetition is ignored.
-    mutating func append(_ facts: [[UInt8]]) throws(SyscallError) -> [LogPosition] {
+    /// the same facts: what the old one holds of them is read first and counts, the repetition is ignored. Where there
+    /// is no room for them, the log is as before. `renewed` is told why there had to be a new segment.
+    mutating func append(
+        _ facts: [[UInt8]], renewed: (SyscallError) -> Void = { _ in }
+    ) throws(SyscallError) -> [LogPosition] {
         guard !facts.isEmpty else { return [] }
         if isSuspect || length >= Limits.logSegmentBytes { try beginSegment() }
         do {
             return try write(facts)
         } catch {
-            isSuspect = true
+            guard isSuspect else { throw error }
             try beginSegment()
+            renewed(error)
         }
-        do {
-            return try write(facts)
-        } catch {
-            isSuspect = true
-            throw error
-        }
+        return try write(facts)
     }
 
     private mutating func write(_ facts: [[UInt8]]) throws(SyscallError) -> [LogPosition] {
@@ -81,8 +80,20 @@ struct FactLog: ~Copyable {
                 LogPosition(segment: segment, offset: length + Int64(bytes.count), length: Int64(fact.count)))
             bytes += Self.line(fact)
         }
-        try file.write(bytes)
-        try file.synchronizeData()
+        do {
+            try file.write(bytes)
+        } catch {
+            // No line is left torn, where that can be helped: what fitted goes again.
+            do { try file.truncate(to: length) } catch { isSuspect = true }
+            if !error.isNoSpace { isSuspect = true }
+            throw error
+        }
+        do {
+            try file.synchronizeData()
+        } catch {
+            isSuspect = true
+            throw error
+        }
         length += Int64(bytes.count)
         return positions
     }

@@ -4,25 +4,29 @@ internal import Reactor
 /// The commit lane's owner: the write-ahead log, the open chunks and the sessions of this node. It never touches the
 /// index and never hashes for another.
 actor Journal {
-    private struct Key: Hashable {
+    struct Key: Hashable {
         let session: SessionID
         let stream: StreamName
     }
 
     private let lane: DiskLane
-    private let directory: DataDirectory
-    private let node: NodeID
-    private let log: Log
+    let directory: DataDirectory
+    let node: NodeID
+    private let room: DiskRoom
+    let incidents: StoreIncidents
     private let now: @Sendable () -> ClockReading
-    private var wal: WriteAheadLog
+    var wal: WriteAheadLog
     /// The last append or sync failed: the segment is left alone and the next commit begins another.
-    private var walFailed = false
+    var walFailed = false
     private var sessions: [SessionID: SessionState]
-    private var open: [Key: OpenChunk] = [:]
-    private var closing: [ChunkSlot: ClosedChunk]
-    private var pendingSeals: [FactName: WALRecord.Seal]
+    var open: [Key: OpenChunk] = [:]
+    var closing: [ChunkSlot: ClosedChunk]
+    var pendingSeals: [FactName: WALRecord.Seal]
     /// Gaps that recovery found, until they are in the log.
-    private var pendingFacts: [FactName: RecordedFact]
+    var pendingFacts: [FactName: RecordedFact]
+    /// Sealed, and not yet counted by their sessions' files: never to be sealed again, and not yet to be forgotten.
+    private var sealedFacts: Set<FactName> = []
+    private var sealedSlots: Set<ChunkSlot> = []
     private var recording: RecordingFile
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
@@ -30,12 +34,13 @@ actor Journal {
     /// Begins where recovery left off; the new segment names all that recovery found, so that the old ones can go.
     init(
         lane: DiskLane, directory: DataDirectory, node: NodeID, recovered: RecoveredJournal, recording: RecordingFile,
-        log: Log, now: @escaping @Sendable () -> ClockReading
+        room: DiskRoom, incidents: StoreIncidents, now: @escaping @Sendable () -> ClockReading
     ) throws(StoreError) {
         self.lane = lane
         self.directory = directory
         self.node = node
-        self.log = log
+        self.room = room
+        self.incidents = incidents
         self.now = now
         self.recording = recording
         sessions = recovered.sessions
@@ -151,11 +156,15 @@ actor Journal {
 
     func commit(_ batches: [RowBatch]) throws(StoreError) -> [OpenChunkState] {
         var additions: [Key: Addition] = [:]
+        guard room.takesRows(batches.reduce(0) { $0 + $1.bytes.count }) else {
+            throw .outOfSpace(path: directory.path)
+        }
         for batch in batches where !batch.bytes.isEmpty { try add(batch, to: &additions) }
         guard !additions.isEmpty else { return [] }
         let inOrder = additions.values.sorted { $0.chunk.slot < $1.chunk.slot }
         do throws(SyscallError) {
-            if walFailed { try roll() }
+            for addition in inOrder { try catchUp(addition.chunk) }
+            try renewWhereFailed()
             if !(try append(try records(inOrder))) {
                 // The roll may have moved a chunk to another file: what went there before its record goes there again.
                 try appendAgain(try records(inOrder))
@@ -218,8 +227,7 @@ actor Journal {
         let isInline = addition.bytes.count <= Limits.inlineCommitBytes
         if !isInline {
             try healSuspect(chunk)
-            try chunk.flush()
-            try chunk.file.descriptor.write(addition.bytes, at: chunk.length)
+            try chunk.append(addition.bytes)
             try chunk.synchronize()
         }
         return WALRecord.Commit(
@@ -235,109 +243,15 @@ actor Journal {
             addition.bytes, rows: addition.rows, first: addition.first, last: addition.last,
             inFile: addition.bytes.count > Limits.inlineCommitBytes)
         sessions[chunk.slot.session]?.lastActivity = now()
-        do {
-            try chunk.flush()
-        } catch {
-            // Nothing is lost: the write-ahead log has them, and the next flush tries again.
-            log.warning("a chunk's file lags behind the write-ahead log", ("reason", error.reason))
-        }
+        // Nothing is lost where this fails: the write-ahead log has them, and the next flush tries again, in another
+        // file where this one takes no more.
+        do { try chunk.flush() } catch {}
     }
-
-    // MARK: The write-ahead log
 
     private func records(_ additions: [Addition]) throws(SyscallError) -> [WALRecord] {
         var records: [WALRecord] = []
         for addition in additions { records.append(.commit(try record(addition))) }
         return records
-    }
-
-    /// False where the segment failed: another was begun, and the records are to be appended there.
-    private func append(_ records: [WALRecord]) throws(SyscallError) -> Bool {
-        do {
-            try wal.append(records)
-            return true
-        } catch {
-            walFailed = true
-            log.error("the write-ahead log failed; going on in a new segment", ("reason", "\(error)"))
-            try roll()
-            return false
-        }
-    }
-
-    private func appendAgain(_ records: [WALRecord]) throws(SyscallError) {
-        do {
-            try wal.append(records)
-        } catch {
-            walFailed = true
-            throw error
-        }
-    }
-
-    /// Begins a new segment that needs none before it: every open chunk is synced and named with its length.
-    private func roll() throws(SyscallError) {
-        var records: [WALRecord] = []
-        for chunk in open.values where chunk.length > 0 {
-            try healSuspect(chunk)
-            do {
-                try chunk.synchronize()
-            } catch {
-                // Never retried on the same descriptor: written anew elsewhere.
-                try healSuspect(chunk)
-            }
-            records.append(.checkpoint(chunk.checkpoint))
-        }
-        let sealing = Set(pendingSeals.values.map(\.source))
-        // The segments that go hold bytes of these as well: they are relied on only once their own files are durable.
-        for chunk in closing.values {
-            try synchronize(chunk)
-            if !sealing.contains(.open(chunk.slot)) { records.append(.checkpoint(chunk.checkpoint)) }
-        }
-        records += pendingSeals.values.map(WALRecord.seal) + pendingFacts.values.map { .fact($0.bytes) }
-        let old = wal.segmentNumber
-        let newest = try WriteAheadLog.segments(in: directory.wal).last ?? old
-        wal = try WriteAheadLog.begin(after: max(old, newest), in: directory.wal, records: records)
-        walFailed = false
-        for number in try WriteAheadLog.segments(in: directory.wal) where number < wal.segmentNumber {
-            try directory.wal.remove(WriteAheadLog.name(number))
-        }
-    }
-
-    private func rollWhereDue() {
-        guard wal.length >= Limits.walSegmentBytes else { return }
-        do {
-            try roll()
-        } catch {
-            log.warning("the write-ahead log could not be rolled; it goes on growing", ("reason", "\(error)"))
-        }
-    }
-
-    /// A closed chunk waits for its seal, which may have given it its name meanwhile.
-    private func synchronize(_ chunk: ClosedChunk) throws(SyscallError) {
-        do {
-            try chunk.file.synchronizeOnce()
-        } catch {
-            let folder = try directory.openFolder(author: node, session: chunk.slot.session)
-            let name = OpenChunk.fileName(chunk.slot)
-            guard try folder.kind(of: name) == .file else { return }
-            _ = try chunk.file.writeAnew(
-                as: name, in: folder, length: chunk.bytes, keeping: "\(chunk.slot.session).\(name).failed",
-                in: directory.quarantine
-            ) { Checksum($0).value == chunk.checksum }
-        }
-    }
-
-    /// After a failed sync the kernel may call pages clean that never reached the disk: the committed bytes are written
-    /// to another file, checked against their checksum, and the old one is set aside.
-    private func healSuspect(_ chunk: OpenChunk) throws(SyscallError) {
-        guard chunk.isSuspect else { return }
-        let folder = try directory.openFolder(author: node, session: chunk.slot.session)
-        let aside = "\(chunk.slot.session).\(chunk.fileName).failed"
-        try chunk.flush()
-        let file = try chunk.file.writeAnew(
-            as: chunk.fileName, in: folder, length: chunk.length, keeping: aside, in: directory.quarantine
-        ) { Checksum($0).value == chunk.checksum.value }
-        chunk.move(to: file)
-        log.error("a chunk was written anew after its sync failed", ("session", chunk.slot.session), ("file", aside))
     }
 
     // MARK: Sealing
@@ -361,8 +275,11 @@ actor Journal {
             closing[closed.slot] = closed
             sessions[session]?.count(closed.slot, rows: closed.rows, bytes: closed.bytes)
         }
-        return closing.values.filter { $0.slot.session == session && (stream == nil || $0.slot.stream == stream) }
-            .sorted { $0.slot < $1.slot }
+        return closing.values.filter { chunk in
+            let slot = chunk.slot
+            return slot.session == session && (stream == nil || slot.stream == stream) && !sealedSlots.contains(slot)
+        }
+        .sorted { $0.slot < $1.slot }
     }
 
     /// Step 2 of a seal: from here on a crash cannot lose the fact.
@@ -371,7 +288,7 @@ actor Journal {
         guard !new.isEmpty else { return }
         let records = new.values.map(WALRecord.seal)
         try lifting { () throws(SyscallError) in
-            if walFailed { try roll() }
+            try renewWhereFailed()
             if !(try append(records)) { try appendAgain(records) }
         }
         pendingSeals.merge(new) { first, _ in first }
@@ -379,13 +296,16 @@ actor Journal {
 
     /// The facts are in the log: the write-ahead log need not remember the chunks any more.
     func sealed(_ facts: [FactName], slots: [ChunkSlot]) throws(StoreError) {
+        sealedFacts.formUnion(facts)
+        sealedSlots.formUnion(slots)
         // What the session's file does not count yet, the write-ahead log goes on remembering.
-        for session in Set(slots.map(\.session)) {
+        for session in Set(sealedSlots.map(\.session)) {
             guard let state = sessions[session] else { continue }
             try lifting { () throws(SyscallError) in try persist(session, state) }
         }
-        for fact in facts { pendingSeals[fact] = nil }
-        for slot in slots { closing[slot] = nil }
+        for fact in sealedFacts { pendingSeals[fact] = nil }
+        for slot in sealedSlots { closing[slot] = nil }
+        (sealedFacts, sealedSlots) = ([], [])
         rollWhereDue()
     }
 

@@ -15,7 +15,8 @@ final class OpenChunk {
     private let digester = ChunkDigester()
     /// Committed bytes that the file has not taken yet: the disk refused them.
     private var unwritten: [(offset: Int64, bytes: [UInt8])] = []
-    /// A sync of the file failed: what it holds is not to be relied on until it was written anew elsewhere.
+    /// A write or a sync of the file failed for another reason than room: what it holds is not to be relied on until
+    /// it was written anew elsewhere.
     private(set) var isSuspect = false
 
     init(slot: ChunkSlot, firstRow: Int64, first: ClockPair, file: SharedFile) {
@@ -50,11 +51,34 @@ final class OpenChunk {
         self.last = last
     }
 
+    /// Bytes that only memory and the write-ahead log have.
+    var unwrittenBytes: Int { unwritten.reduce(0) { $0 + $1.bytes.count } }
+    /// How much of the committed bytes the file has.
+    var lengthInFile: Int64 { unwritten.first?.offset ?? length }
+    /// The committed bytes behind those.
+    var tail: [UInt8] { unwritten.flatMap(\.bytes) }
+
     /// Writes what the file lacks; not synced.
     func flush() throws(SyscallError) {
         while let next = unwritten.first {
-            try file.descriptor.write(next.bytes, at: next.offset)
+            do {
+                try file.descriptor.write(next.bytes, at: next.offset)
+            } catch {
+                isSuspect = isSuspect || !error.isNoSpace
+                throw error
+            }
             unwritten.removeFirst()
+        }
+    }
+
+    /// Writes bytes that are to be committed behind those that are.
+    func append(_ bytes: [UInt8]) throws(SyscallError) {
+        try flush()
+        do {
+            try file.descriptor.write(bytes, at: length)
+        } catch {
+            isSuspect = isSuspect || !error.isNoSpace
+            throw error
         }
     }
 

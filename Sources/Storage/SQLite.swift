@@ -14,6 +14,8 @@ final class SQLite {
             return [SQLITE_FULL, SQLITE_BUSY, SQLITE_LOCKED, SQLITE_NOMEM, SQLITE_CANTOPEN, SQLITE_READONLY].contains(
                 code & 0xff)
         }
+
+        var isNoSpace: Bool { code.map { $0 & 0xff } == SQLITE_FULL }
     }
 
     enum Value {

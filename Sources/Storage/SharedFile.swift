@@ -36,23 +36,31 @@ final class SharedFile: Sendable {
         }
     }
 
-    /// Writes the first `length` bytes to another file, durable, which then takes the name; the old one is kept in
-    /// quarantine.
+    /// Writes the first `length` bytes, and `tail` behind them, to another file, durable, which then takes the name;
+    /// the old one is kept in quarantine.
     func writeAnew(
-        as name: String, in folder: borrowing Directory, length: Int64, keeping aside: String,
+        as name: String, in folder: borrowing Directory, length: Int64, tail: [UInt8] = [], keeping aside: String,
         in quarantine: borrowing Directory, where isSound: ([UInt8]) -> Bool
     ) throws(SyscallError) -> SharedFile {
-        let bytes = try descriptor.read(count: Int(length), at: 0)
-        guard Int64(bytes.count) == length, isSound(bytes) else { throw SyscallError.earlierSyncFailed }
+        var bytes = try descriptor.read(count: Int(length), at: 0)
+        guard Int64(bytes.count) == length else { throw SyscallError.earlierSyncFailed }
+        bytes += tail
+        guard isSound(bytes) else { throw SyscallError.earlierSyncFailed }
         let temporary = ".\(name).anew"
         try folder.remove(temporary)
         let file = SharedFile(try folder.openFile(temporary, .createNew))
-        try file.descriptor.write(bytes, at: 0)
-        try file.descriptor.synchronize()
-        // One replacing rename: there is no moment without a file of this name.
-        try quarantine.remove(aside)
-        try folder.link(name, to: quarantine, as: aside)
-        try folder.rename(temporary, to: folder, as: name)
+        do {
+            try file.descriptor.write(bytes, at: 0)
+            try file.descriptor.synchronize()
+            // One replacing rename: there is no moment without a file of this name.
+            try quarantine.remove(aside)
+            try folder.link(name, to: quarantine, as: aside)
+            try folder.rename(temporary, to: folder, as: name)
+        } catch {
+            // A full disk has no room for a second half of it; what stays is removed at the next start.
+            _ = try? folder.remove(temporary)
+            throw error
+        }
         try folder.synchronize()
         state.withLock { $0 = .replaced }
         return file

@@ -31,6 +31,9 @@ package final class Store: Sendable {
     let catalogue: Catalogue
     let shelf: ChunkShelf
     let scrubber: Scrubber
+    let room: DiskRoom
+    /// Where all parts of the store tell what happened.
+    package let incidents: StoreIncidents
     let bell: Bell
     let log: Log
     let mint: FactMint
@@ -43,7 +46,7 @@ package final class Store: Sendable {
 
     private init(
         mint: FactMint, directory: DataDirectory, journal: Journal, catalogue: Catalogue, shelf: ChunkShelf,
-        scrubber: Scrubber, bell: Bell, log: Log, recovered: RecoveredJournal
+        scrubber: Scrubber, room: DiskRoom, incidents: StoreIncidents, bell: Bell, log: Log, recovered: RecoveredJournal
     ) {
         node = mint.node
         incarnation = mint.incarnation
@@ -53,6 +56,8 @@ package final class Store: Sendable {
         self.catalogue = catalogue
         self.shelf = shelf
         self.scrubber = scrubber
+        self.room = room
+        self.incidents = incidents
         self.bell = bell
         self.log = log
         unfinished = Locked(recovered)
@@ -69,32 +74,58 @@ package final class Store: Sendable {
         DataDirectory.explain(error, path: path)
     }
 
-    /// Locks the directory, recovers what an earlier process left, and opens it for work.
+    /// Locks the directory, recovers what an earlier process left, and opens it for work. `minFree`: how much of the
+    /// disk is to be kept free; nil where nothing is recorded and so nothing is to be kept.
     package static func open(
-        _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link, log: Log,
-        index: IndexOpening = .whole, now: @escaping @Sendable () -> ClockReading = SystemClock.reading
+        _ path: String, node: NodeID, incarnation: Incarnation, lanes: Lanes, view: ViewMode = .link,
+        minFree: Int64? = nil, log: Log, index: IndexOpening = .whole,
+        now: @escaping @Sendable () -> ClockReading = SystemClock.reading
     ) async throws(StoreError) -> Store {
         let opener = StoreOpener(lane: lanes.admit, path: path, node: node)
-        var opened = try await opener.open()
-        for report in opened.reports { log.warning(report) }
+        // One for both attempts: what the first one wrote keeps its name.
         let mint = FactMint(node: node, incarnation: incarnation, now: now)
+        let attempt = { () async throws(StoreError) in
+            try await open(
+                opener, mint: mint, lanes: lanes, view: view, log: log, index: index)
+        }
+        let store: Store
+        var isSpent = false
+        do {
+            store = try await attempt()
+        } catch {
+            // A vehicle that is switched on with a full disk comes up and says so.
+            guard error.mayBeNoSpace, await opener.giveUpReserve() else { throw error }
+            isSpent = true
+            store = try await attempt()
+        }
+        if let minFree { await store.room.keep(minFree, isSpent: isSpent) }
+        return store
+    }
+
+    private static func open(
+        _ opener: StoreOpener, mint: FactMint, lanes: Lanes, view: ViewMode, log: Log, index: IndexOpening
+    ) async throws(StoreError) -> Store {
+        var opened = try await opener.open()
+        let directory = opened.directory
+        let incidents = StoreIncidents(log: log, now: mint.now)
+        for report in opened.reports { incidents.report(.recovered, report) }
         // What recovery found missing is in the write-ahead log before that forgets the damage.
         for damage in opened.journal.damage {
             let gap = mint.mint(.gap(damage.gap), in: damage.slot.session)
             opened.journal.facts[gap.fact.name] = gap
         }
         let bell = Bell()
+        let room = DiskRoom(lane: lanes.admit, directory: directory, incidents: incidents)
         let journal = try Journal(
-            lane: lanes.commit, directory: opened.directory, node: node, recovered: opened.journal,
-            recording: opened.recording, log: log, now: now)
+            lane: lanes.commit, directory: directory, node: opener.node, recovered: opened.journal,
+            recording: opened.recording, room: room, incidents: incidents, now: mint.now)
         let catalogue = try await opener.openCatalogue(
-            opened.directory, mint: mint, journal: journal, view: view, bell: bell, log: log)
-        let scrubber = Scrubber(
-            lane: lanes.scrub, directory: opened.directory, catalogue: catalogue, log: log, now: now)
+            directory, mint: mint, journal: journal, view: view, bell: bell, log: log, incidents: incidents)
+        let scrubber = Scrubber(lane: lanes.scrub, directory: directory, catalogue: catalogue, log: log, now: mint.now)
         let store = Store(
-            mint: mint, directory: opened.directory, journal: journal, catalogue: catalogue,
-            shelf: ChunkShelf(lane: lanes.scrub, directory: opened.directory), scrubber: scrubber, bell: bell, log: log,
-            recovered: opened.journal)
+            mint: mint, directory: directory, journal: journal, catalogue: catalogue,
+            shelf: ChunkShelf(lane: lanes.scrub, directory: directory), scrubber: scrubber, room: room,
+            incidents: incidents, bell: bell, log: log, recovered: opened.journal)
         if case .anew = index { await catalogue.distrustIndex() }
         var isReady = await catalogue.catchUp()
         while !isReady, index.isWaitedFor {
@@ -124,6 +155,7 @@ package final class Store: Sendable {
         await refreshView(.all)
         await catalogue.close()
         bell.finish()
+        incidents.finish()
     }
 
     // MARK: Facts of this node
@@ -133,7 +165,7 @@ package final class Store: Sendable {
     package func record(_ body: Fact.Body, in session: SessionID?) async throws(StoreError) -> RecordedFact {
         let recorded = mint.mint(body, in: session)
         guard recorded.bytes.count <= Limits.factBytes else { throw .limit("factBytes") }
-        try await catalogue.append([recorded])
+        try await paid { () async throws(StoreError) in _ = try await catalogue.append([recorded]) }
         return recorded
     }
 
@@ -144,6 +176,7 @@ package final class Store: Sendable {
         _ opening: SessionOpening, id: SessionID = .random()
     ) async throws(StoreError) -> SessionID {
         guard opening.streams.count <= Limits.streamsPerSession else { throw .limit("streamsPerSession") }
+        guard await room.isOpenForRows() else { throw .outOfSpace(path: path) }
         let recorded = try await record(.session(opening), in: id)
         do {
             try await journal.begin(recorded.fact)
@@ -158,14 +191,20 @@ package final class Store: Sendable {
     /// Makes all the batches durable with one sync. What throws was not acknowledged and may be committed again, whole.
     /// Answers how far each touched stream's open chunk is.
     package func commit(_ batches: [RowBatch]) async throws(StoreError) -> [OpenChunkState] {
-        try await journal.commit(batches)
+        do {
+            return try await journal.commit(batches)
+        } catch {
+            if case .outOfSpace = error { room.refused() }
+            throw error
+        }
     }
 
     /// Seals the open chunk of one stream, or of all the session's streams. Nothing happens where none is open.
     package func seal(
         _ session: SessionID, _ stream: StreamName? = nil
     ) async throws(StoreError) -> [HeldChunk] {
-        try await seal(try await journal.close(session, stream))
+        try await seal(
+            try await paid { () async throws(StoreError) in try await journal.close(session, stream) })
     }
 
     func seal(_ closed: [ClosedChunk]) async throws(StoreError) -> [HeldChunk] {
@@ -180,7 +219,7 @@ package final class Store: Sendable {
         guard !candidates.isEmpty else { return [] }
         var held: [HeldChunk] = []
         var failure: StoreError?
-        for (chunk, result) in zip(closed, await catalogue.admit(candidates)) {
+        for (chunk, result) in zip(closed, await admit(candidates)) {
             switch result {
             case .success(let sealed):
                 unsealed.withLock { $0[chunk.slot] = nil }
@@ -190,6 +229,17 @@ package final class Store: Sendable {
         }
         if let failure { throw failure }
         return held
+    }
+
+    /// Once more where the disk is full and there was a reserve: a chunk of this node's is sealed on it.
+    private func admit(_ candidates: [Candidate]) async -> [Result<HeldChunk, StoreError>] {
+        var results = await catalogue.admit(candidates)
+        let refused = results.indices.filter { if case .failure(.outOfSpace) = results[$0] { true } else { false } }
+        guard !refused.isEmpty, await givesUpReserve() else { return results }
+        for (position, result) in zip(refused, await catalogue.admit(refused.map { candidates[$0] })) {
+            results[position] = result
+        }
+        return results
     }
 
     /// Seals what is open and writes the `end` fact with the totals.
@@ -204,10 +254,12 @@ package final class Store: Sendable {
             endings[session] = recorded
             return recorded
         }
-        // Whoever finds the session after a crash is not to go on with it, whether its end is in the log or not.
-        try await journal.noteEnding(session, reason: reason)
-        try await catalogue.append([recorded])
-        try await journal.forget(session)
+        try await paid { () async throws(StoreError) in
+            // Whoever finds the session after a crash is not to go on with it, whether its end is in the log or not.
+            try await journal.noteEnding(session, reason: reason)
+            _ = try await catalogue.append([recorded])
+            try await journal.forget(session)
+        }
         endings.withLock { $0[session] = nil }
         await refreshView(.all)
         return end
@@ -217,71 +269,12 @@ package final class Store: Sendable {
     package func openSessions() async -> [OpenSession] { await journal.openSessions() }
 
     /// A durable setting of the recorder (`recording.json`): written atomically, read at the start. nil is a stop.
-    package func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError) { try await journal.setWish(wish) }
+    package func setRecordingWish(_ wish: RecordingWish?) async throws(StoreError) {
+        try await paid { () async throws(StoreError) in try await journal.setWish(wish) }
+    }
     package func recordingWish() async -> RecordingWish? { await journal.currentWish() }
     /// The boot in which a stop cleared the wish; nil where none did.
     package func recordingStoppedInBoot() async -> BootID? { await journal.stoppedInBoot() }
-
-    // MARK: The catalogue
-
-    /// Position of the newest fact in this node's log; 0 where it is empty.
-    package func head() async -> Int64 { bell.head }
-
-    /// Which facts are held, and the head for which that is true.
-    package func holdings() async throws(StoreError) -> (holdings: Holdings, head: Int64) {
-        try await catalogue.statement()
-    }
-
-    /// Rings when the log has grown, at least once after the call; never more than one ring waits.
-    package func growth() -> AsyncStream<Void> { bell.listen() }
-
-    /// Rings when a chunk that was held is held no more.
-    package func losses() -> AsyncStream<Void> { catalogue.losses.listen() }
-
-    /// Rings when a fact that was held or heard of is not known any more.
-    package func forgettings() -> AsyncStream<Void> { catalogue.forgettings.listen() }
-
-    /// Facts behind `seq` in the order of this log, at most `limit`.
-    package func facts(after seq: Int64, limit: Int) async throws(StoreError) -> [LoggedFact] {
-        try await catalogue.facts(after: seq, limit: limit)
-    }
-
-    /// The facts of these ranges that are held, at most `byteLimit` bytes; whether there is more.
-    package func facts(
-        in ranges: Holdings, byteLimit: Int
-    ) async throws(StoreError) -> (facts: [LoggedFact], more: Bool) {
-        try await catalogue.facts(in: ranges, byteLimit: byteLimit)
-    }
-
-    package func sessions() async throws(StoreError) -> [SessionSummary] { try await catalogue.sessions() }
-
-    package func session(_ id: SessionID) async throws(StoreError) -> SessionSummary {
-        guard let summary = try await catalogue.sessions(id).first else { throw .unknownSession(id) }
-        return summary
-    }
-
-    /// Held chunks of a session, by stream and index; the first of each slot counts, the others are variants of it.
-    package func chunks(of session: SessionID) async throws(StoreError) -> [HeldChunk] {
-        try await catalogue.chunks(of: session)
-    }
-
-    package func summary() async throws(StoreError) -> StoreSummary { try await catalogue.summary() }
-
-    /// The session's folder for people.
-    package func folder(mission: String, session: SessionID) -> String {
-        FolderView(directory: directory, mode: .off).path(mission: mission, session: session)
-    }
-
-    /// The partial copy of a stream's open chunk, relative to the session's folder.
-    package static func partialName(_ stream: StreamDescription, _ index: Int64) -> String {
-        let name = FolderView.partialName(stream, index)
-        return (name.folder.map { $0 + "/" } ?? "") + name.file
-    }
-
-    /// Brings partial copies and manifests of the folder for people up to date.
-    package func refreshView(_ extent: ViewRefresh = .due) async {
-        await catalogue.refreshView(await journal.openChunks(), extent)
-    }
 
     // MARK: Bytes
 
@@ -292,48 +285,5 @@ package final class Store: Sendable {
             if case .notFound = error { await scrubber.suspect(id) }
             throw error
         }
-    }
-
-    // MARK: Replication
-
-    /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are
-    /// refused.
-    package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport {
-        try await catalogue.receive(facts)
-    }
-
-    /// All that was heard of, chunk facts without bytes: what need not be asked for again.
-    package func heard() async -> Holdings { await catalogue.heard }
-
-    /// Chunks to be pulled, the newest first: heard of, not held, not removed on purpose, `mission` only where one is
-    /// named.
-    package func wanted(
-        mission: String?, limit: Int, excluding: Set<ChunkID>
-    ) async throws(StoreError) -> [WantedChunk] {
-        try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding)
-    }
-
-    /// Bytes of this chunk that an earlier pull left, which a Range request may go on from.
-    package func beginPull(_ chunk: WantedChunk) async throws(StoreError) -> Int64 {
-        try await catalogue.beginPull(chunk)
-    }
-
-    /// Appends to the chunk being pulled.
-    package func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) async throws(StoreError) {
-        try await catalogue.appendPull(chunk, bytes)
-    }
-
-    /// Verifies the pulled bytes and seals them. A wrong digest moves them to quarantine and throws `corrupt`.
-    package func finishPull(_ chunk: WantedChunk) async throws(StoreError) { try await catalogue.finishPull(chunk) }
-
-    /// Leaves what was pulled for a later attempt.
-    package func suspendPull(_ chunk: WantedChunk) async { await catalogue.suspendPull(chunk) }
-
-    /// Verifies and seals whole small chunks that arrived in memory, with one sync of each directory; a failure
-    /// concerns its chunk alone.
-    package func admit(
-        _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]
-    ) async -> [Result<HeldChunk, StoreError>] {
-        await catalogue.admit(await shelf.take(arrivals))
     }
 }

@@ -5,7 +5,7 @@ internal import Reactor
 actor StoreOpener {
     private let lane: DiskLane
     private let path: String
-    private let node: NodeID
+    nonisolated let node: NodeID
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
 
@@ -21,6 +21,9 @@ actor StoreOpener {
         let recording: RecordingFile
         let reports: [String]
     }
+
+    /// For a start on a full disk: gives it the reserve's room; whether there was any.
+    func giveUpReserve() -> Bool { DataDirectory.giveUpReserve(at: path) }
 
     func open() throws(StoreError) -> Opened {
         let directory = try DataDirectory(path)
@@ -50,9 +53,11 @@ actor StoreOpener {
 
     /// Opens the log; the index is the catalogue's own concern.
     func openCatalogue(
-        _ directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell, log: Log
+        _ directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell, log: Log,
+        incidents: StoreIncidents
     ) throws(StoreError) -> Catalogue {
         try Catalogue(
-            lane: lane, directory: directory, mint: mint, journal: journal, view: view, bell: bell, log: log)
+            lane: lane, directory: directory, mint: mint, journal: journal, view: view, bell: bell, log: log,
+            incidents: incidents)
     }
 }

@@ -27,18 +27,39 @@ struct WriteAheadLog: ~Copyable {
         let number = last + 1
         let file = try folder.openFile(name(number), .createNew)
         let bytes = fileMagic + records.flatMap(\.encoded)
-        try file.write(bytes)
-        try file.synchronize()
-        try folder.synchronize()
+        do {
+            try file.write(bytes, at: 0)
+            try file.synchronize()
+            try folder.synchronize()
+        } catch {
+            // Nobody relies on it, and a full disk would get another with each attempt. One that cannot be removed
+            // does no harm either: the next begins behind it.
+            _ = try? folder.remove(name(number))
+            throw error
+        }
         return WriteAheadLog(number: number, file: file, length: Int64(bytes.count))
     }
 
-    /// Appends all the records and makes them durable with one fdatasync.
-    mutating func append(_ records: [WALRecord]) throws(SyscallError) {
+    /// Appends all the records and makes them durable with one fdatasync. Where the disk has no room for them, the
+    /// segment is as before.
+    mutating func append(_ records: [WALRecord]) throws(AppendError) {
         let bytes = records.count == 1 ? records[0].encoded : records.flatMap(\.encoded)
-        try file.write(bytes)
-        try file.synchronizeData()
+        do {
+            try file.write(bytes, at: length)
+        } catch {
+            guard error.isNoSpace else { throw .failed(error) }
+            // What fitted goes again: half a record, or a whole one that nobody acknowledged.
+            do { try file.truncate(to: length) } catch { throw .failed(error) }
+            throw .noSpace(error)
+        }
+        do { try file.synchronizeData() } catch { throw .failed(error) }
         length += Int64(bytes.count)
+    }
+
+    /// Why an append failed, and whether the segment can still be used.
+    enum AppendError: Error {
+        case noSpace(SyscallError)
+        case failed(SyscallError)
     }
 
     var segmentNumber: Int64 { number }

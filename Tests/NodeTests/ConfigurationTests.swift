@@ -61,6 +61,7 @@ func refusal(
         #expect(node.name == "boat")
         #expect(node.chunkInterval == .seconds(60))
         #expect(node.chunkBytes == 5_000_000)
+        #expect(node.minFree == 100_000_000)
         #expect(node.commitInterval == .milliseconds(200))
         #expect(node.format == .csv)
         #expect(node.discovery == .auto)

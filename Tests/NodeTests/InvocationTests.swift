@@ -118,9 +118,18 @@ import Testing
     func facts(_ verb: String) throws {
         let options = FactsOptions(data: "/d", json: true)
         let expected: [String: Invocation] = [
-            "verify": .verify(options), "peers": .peers(options), "clock": .clock(options), "doctor": .doctor(options),
+            "verify": .verify(options), "peers": .peers(options), "clock": .clock(options),
+            "doctor": .doctor(DoctorOptions(data: "/d", json: true, minFree: 100_000_000)),
         ]
         #expect(try invoke(verb, "--json", "--data", "/d") == expected[verb])
+    }
+
+    @Test("doctor measures by what the node would keep free, wherever that is said")
+    func doctor() throws {
+        let expected = Invocation.doctor(DoctorOptions(data: "/d", json: false, minFree: 2_000_000_000))
+        #expect(try invoke("doctor", "--data", "/d", "--min-free", "2GB") == expected)
+        let around = surroundings(["QNODE_MIN_FREE": "2GB"])
+        #expect(try Invocation(arguments: ["doctor", "--data", "/d"], surroundings: around) == expected)
     }
 
     @Test("the version is told from everywhere")

@@ -154,12 +154,15 @@ final class Scratch: @unchecked Sendable {
 
 extension Scratch {
     /// A node that runs: its socket answers.
-    func node(_ name: String, _ arguments: [String]) throws -> RunningNode {
-        let data = "\(path)/\(name)"
+    func node(_ name: String, on disk: SmallDisk? = nil, _ arguments: [String]) throws -> RunningNode {
+        let data = "\(disk?.point ?? path)/\(name)"
         let program = try Program(
-            [Program.qnode, "--data", data, "--name", name, "--listen", "127.0.0.1:0", "--mdns", "off"] + arguments,
+            (disk?.entrance ?? [])
+                + [Program.qnode, "--data", data, "--name", name, "--listen", "127.0.0.1:0", "--mdns", "off"]
+                + arguments,
             in: self)
-        let node = RunningNode(scratch: self, program: program, data: data)
+        let node = RunningNode(
+            scratch: self, program: program, data: disk.map { "\($0.path)/\(name)" } ?? data)
         try node.until("it answers") { _ in true }
         return node
     }

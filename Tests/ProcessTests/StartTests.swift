@@ -113,7 +113,6 @@ import Testing
         let disk = try SmallDisk(in: scratch, kilobytes: 1024)
         try disk.fill()
         #expect(try refused(scratch, data: "\(disk.path)/data").contains("no space left"))
-        withExtendedLifetime(disk) {}
     }
 
     @Test(
@@ -124,7 +123,8 @@ import Testing
         let disk = try SmallDisk(in: scratch, kilobytes: 2048)
         let sensor = try scratch.sensor()
         let node = try scratch.node(
-            "disk/vehicle", ["--role", "vehicle", "--serial", sensor, "--chunk-interval", "1s", "--view", "off"])
+            "vehicle", on: disk,
+            ["--role", "vehicle", "--serial", sensor, "--chunk-interval", "1s", "--view", "off"])
         try node.until("it records") { $0.sealed >= 1 }
         try disk.fill()
         let stuck = try node.until("the disk is full") { $0.recording["trouble"] as? String != nil }
@@ -133,35 +133,7 @@ import Testing
         let rows = stuck.rows
         try node.until("it records again") { $0.recording["trouble"] as? String == nil && $0.rows > rows + 20 }
         #expect(try node.stop().code == 0)
-        let audit = try scratch.run("verify", "--data", node.data)
+        let audit = try disk.verify(scratch, "vehicle")
         #expect(audit.code == 0, "\(audit)")
-        withExtendedLifetime(disk) {}
     }
-}
-
-/// A disk of a test's own that is soon full.
-final class SmallDisk {
-    let path: String
-
-    init(in scratch: Scratch, kilobytes: Int) throws {
-        path = "\(scratch.path)/disk"
-        guard mkdir(path, 0o755) == 0, mount("tmpfs", path, "tmpfs", 0, "size=\(kilobytes)k") == 0 else {
-            throw ProgramError(description: "cannot mount a tmpfs: \(String(cString: strerror(errno)))")
-        }
-    }
-
-    deinit { umount2(path, Int32(MNT_DETACH)) }
-
-    /// Takes every byte there is.
-    func fill() throws {
-        let file = open("\(path)/filler", O_WRONLY | O_CREAT | O_APPEND, 0o600)
-        guard file >= 0 else { throw ProgramError(description: "cannot fill the disk") }
-        defer { close(file) }
-        for size in [4096, 1] {
-            let bytes = [UInt8](repeating: 0, count: size)
-            while write(file, bytes, size) == size {}
-        }
-    }
-
-    func clear() throws { try FileManager.default.removeItem(atPath: "\(path)/filler") }
 }

@@ -16,6 +16,7 @@ actor MemoryStore: RecordingStore {
         var facts: [Fact.Body] = []
     }
 
+    nonisolated let incidents = StoreIncidents(log: .silent)
     private(set) var sessions: [SessionID: Session] = [:]
     private(set) var order: [SessionID] = []
     private(set) var commits: [[RowBatch]] = []
@@ -23,6 +24,7 @@ actor MemoryStore: RecordingStore {
     private let stoppedInBoot: BootID?
     private var found: [OpenSession] = []
     private var failure: StoreError?
+    private var rowFailure: StoreError?
     private var held: [CheckedContinuation<Void, Never>]?
     private var waiters: [(test: @Sendable (isolated MemoryStore) -> Bool, done: CheckedContinuation<Void, Never>)] = []
     private var n: Int64 = 0
@@ -41,6 +43,8 @@ actor MemoryStore: RecordingStore {
 
     /// Everything fails from now on, or works again.
     func fail(_ error: StoreError?) { failure = error }
+    /// Commits alone fail: a full disk whose reserve pays for facts.
+    func failRows(_ error: StoreError?) { rowFailure = error }
     /// Commits wait until `release`.
     func hold() { held = [] }
     func release() {
@@ -86,7 +90,7 @@ actor MemoryStore: RecordingStore {
                 if held == nil { continuation.resume() } else { held?.append(continuation) }
             }
         }
-        if let failure { throw failure }
+        if let failure = failure ?? rowFailure { throw failure }
         commits.append(batches)
         var states: [OpenChunkState] = []
         for batch in batches {

@@ -166,11 +166,12 @@ import Testing
             for number in 2...100 { await bench.give(number...number) }
             while await bench.recorder.readingCount() < 100 { _ = await bells.next() }
             await bench.store.fail(nil)
-            await bench.store.wait { store in store.sessions.values.contains { !$0.facts.isEmpty } }
+            // It was told of when it began, and is again with its number.
+            await bench.store.wait { store in store.sessions.values.contains { $0.facts.count == 2 } }
             await bench.give(101...101)
             let id = try #require(await bench.store.order.first)
             await bench.store.wait { $0.text(id, .data).contains("0.100101") }
-            guard case .gap(let gap) = await bench.store.facts(id).first else { return #expect(Bool(false), "a gap") }
+            guard case .gap(let gap) = await bench.store.facts(id).last else { return #expect(Bool(false), "a gap") }
             let rows = await bench.store.dataRows
             #expect(gap.reason == "overflow")
             #expect(gap.rowsLost == 101 - rows)

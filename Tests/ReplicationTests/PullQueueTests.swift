@@ -74,6 +74,58 @@ private struct QueueBench {
         #expect(bench.next(for: a) == nil)
     }
 
+    @Test("no more is asked for than the disk has beyond what is kept free, and it goes on when there is a little more")
+    func room() {
+        let mega: Int64 = 1_000_000
+        func space(_ free: Int64) -> DiskSpace { DiskSpace(minFree: 100 * mega, free: free, reserve: .held) }
+        var bench = QueueBench((1...9).map { Sample.wanted($0, bytes: mega) })
+        _ = bench.queue.setSpace(space(103 * mega + 5))
+        bench.queue.setHoldings(Sample.holdings("1-9"), of: a)
+        let taken = (0..<4).compactMap { _ in bench.next(for: a) }
+        #expect(taken.count == 2, "two fit, and those on their way are counted")
+        #expect(bench.queue.pause(of: a, now: Sample.time(0)) == nil, "something is on its way")
+        for chunk in taken { bench.settle(chunk, .admitted) }
+        #expect(bench.next(for: a) == nil)
+        #expect(bench.queue.pause(of: a, now: Sample.time(0))?.contains("103 MB left") == true)
+        // A little more room than a chunk takes is not enough to go on: that would be one chunk at a time for ever.
+        let isNews = bench.queue.setSpace(space(101 * mega))
+        #expect(isNews)
+        #expect(bench.next(for: a) == nil)
+        _ = bench.queue.setSpace(space(120 * mega))
+        #expect(bench.next(for: a) != nil && bench.queue.pause(of: a, now: Sample.time(0)) == nil)
+    }
+
+    @Test("below what is kept free nothing is asked for, not even what was on its way, and nothing of other peers")
+    func low() {
+        let mega: Int64 = 1_000_000
+        var space = DiskSpace(minFree: 100 * mega, free: 200 * mega, reserve: .held)
+        var bench = QueueBench((1...9).map { Sample.wanted($0) })
+        bench.queue.setHoldings(Sample.holdings("1-9"), of: a)
+        bench.queue.setHoldings(Sample.holdings("1-9"), of: b)
+        _ = bench.queue.setSpace(space)
+        #expect(bench.next(for: a) != nil && bench.queue.hasRoom)
+        space.measured(99 * mega)
+        _ = bench.queue.setSpace(space)
+        #expect(bench.next(for: a) == nil && bench.next(for: b) == nil && !bench.queue.hasRoom)
+        space.measured(109 * mega)
+        _ = bench.queue.setSpace(space)
+        #expect(bench.next(for: a) == nil)
+        space.measured(112 * mega)
+        let isNews = bench.queue.setSpace(space)
+        #expect(isNews && bench.queue.hasRoom)
+        #expect(bench.next(for: a) != nil && bench.next(for: b) != nil)
+    }
+
+    @Test("a chunk too large for what is left lets smaller ones go before it")
+    func tooLarge() {
+        let mega: Int64 = 1_000_000
+        var bench = QueueBench([Sample.wanted(2, bytes: 50 * mega), Sample.wanted(1, bytes: mega)])
+        _ = bench.queue.setSpace(DiskSpace(minFree: 100 * mega, free: 120 * mega, reserve: .held))
+        bench.queue.setHoldings(Sample.holdings("1-2"), of: a)
+        #expect(bench.next(for: a)?.name.n == 1)
+        #expect(bench.next(for: a) == nil)
+    }
+
     @Test("chunks on their way fit the memory that is set aside, and a chunk larger than it is not left for ever")
     func memory() {
         let size = Limits.collectedChunkBytes
