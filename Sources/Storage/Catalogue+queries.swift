@@ -100,7 +100,7 @@ extension Catalogue {
 
     /// Gives the slot's first chunk its name. The view is derived: what fails is only logged.
     func show(_ session: SessionID, _ chunk: ChunkFact) {
-        guard isComplete else { return showLater(session, chunk) }
+        guard isComplete else { return showLater(session, chunk.stream, chunk.index) }
         show(session, chunk.stream, chunk.index)
     }
 
@@ -134,7 +134,7 @@ extension Catalogue {
         }
     }
 
-    private func show(_ session: SessionID, _ name: StreamName, _ position: Int64) {
+    func show(_ session: SessionID, _ name: StreamName, _ position: Int64) {
         guard view.mode != .off else { return }
         do {
             guard let summary = try opening(of: session),
@@ -156,6 +156,7 @@ extension Catalogue {
             if isNew { try showAll(session, summary) }
         } catch {
             log.warning("the folder for people is behind", ("session", session), ("reason", error))
+            showLater(session, name, position)
         }
     }
 

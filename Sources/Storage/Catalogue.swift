@@ -38,7 +38,7 @@ actor Catalogue {
     var manifestsDue = MonotonicTime(nanoseconds: 0)
     private(set) var quarantined: Int64
     /// Chunks that were sealed before the index could tell where they belong in the folder for people.
-    private var unshown: [(session: SessionID, chunk: ChunkFact)] = []
+    private var unshown: [(session: SessionID, stream: StreamName, index: Int64)] = []
     private let bell: Bell
     /// Rings when a chunk that was held is held no more.
     let losses = Bell()
@@ -153,9 +153,14 @@ actor Catalogue {
             isComplete = true
             bell.ring(at: head)
         }
+        showUnshown()
+    }
+
+    /// What could not be shown at its time, for want of an index or of room.
+    func showUnshown() {
         let late = unshown
         unshown = []
-        for (session, chunk) in late { show(session, chunk) }
+        for (session, stream, index) in late { show(session, stream, index) }
     }
 
     /// The index is derived: where it fails, the log is complete all the same. What is damaged is made again at once,
@@ -238,8 +243,8 @@ actor Catalogue {
     var heardRoom: Int { Int(clamping: max(0, Int64(Limits.heardFacts) - heardCount)) }
 
     /// As soon as the index can tell where it belongs. No instrument seals so many while the log is replayed.
-    func showLater(_ session: SessionID, _ chunk: ChunkFact) {
-        if unshown.count < Limits.indexLag { unshown.append((session, chunk)) }
+    func showLater(_ session: SessionID, _ stream: StreamName, _ index: Int64) {
+        if unshown.count < Limits.indexLag { unshown.append((session, stream, index)) }
     }
 
     func noteQuarantine() { quarantined += 1 }

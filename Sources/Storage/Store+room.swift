@@ -9,8 +9,11 @@ extension Store {
         return health
     }
 
-    /// Looks how much of the disk is free; to be called about every second.
-    package func measureSpace() async { await room.measure() }
+    /// Looks how much of the disk is free, and shows what there was no room to show; to be called about every second.
+    package func measureSpace() async {
+        await room.measure()
+        if room.space?.level == .ample { await catalogue.showUnshown() }
+    }
 
     /// A fact of this node, or what belongs to one, is written even where the disk is full: the reserve pays for it.
     func paid<Result>(
