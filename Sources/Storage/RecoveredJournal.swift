@@ -17,6 +17,8 @@ struct RecoveredJournal {
     var segments: [Int64] = []
     /// A part of the log is no record: bytes that no record names may have been acknowledged.
     var hasDamage = false
+    /// Some of `closed` may be sealed already: the log has to be asked.
+    var mayBeSealed = false
     /// One sentence for each thing that was not as it should be.
     var reports: [String] = []
     /// Stretches of rows that could not be recovered.
@@ -59,6 +61,12 @@ struct JournalRecovery {
         // A slot that only damaged records name is believed where it can be the stream's next.
         for (slot, replay) in replays where !replay.isCertain && slot.index > lastIndex(slot) { replays[slot] = nil }
         for replay in replays.values.sorted(by: { $0.slot < $1.slot }) { try restore(replay) }
+        // A session counts a chunk when it is closed: it may be sealed, if the record of that is gone.
+        result.mayBeSealed =
+            result.hasDamage
+            || result.closed.contains { chunk in
+                chunk.slot.index < result.sessions[chunk.slot.session]?.totals(chunk.slot.stream).chunks ?? 0
+            }
         countChunks()
         try setAsideStrangers()
         return result

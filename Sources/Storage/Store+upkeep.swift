@@ -23,7 +23,7 @@ extension Store {
             }
             try await journal.sealed([lost.name], slots: [lost.slot])
         }
-        if recovered.hasDamage {
+        if recovered.mayBeSealed {
             var unsealed: [ClosedChunk] = []
             for chunk in recovered.closed {
                 // Where the record of a seal is damaged, the log knows better what became of the chunk.

@@ -134,7 +134,7 @@ package final class Store: Sendable {
             }
             isReady = await catalogue.catchUp()
         }
-        if !opened.journal.hasDamage { try await store.sealRecovered(opened.journal.closed) }
+        if !opened.journal.mayBeSealed { try await store.sealRecovered(opened.journal.closed) }
         if isReady {
             do { try await store.finishRecovery() } catch {
                 // An index that turned out to be damaged is made again by now.
