@@ -183,4 +183,7 @@ extension Descriptor {
             throw error
         }
     }
+
+    /// Gives the lock back before the descriptor is closed. It cannot fail on a descriptor that is open.
+    package borrowing func unlock() { _ = qn_unlock(raw) }
 }

@@ -26,8 +26,11 @@ extension Recorder {
             }
         }
         guard !queue.isEmpty else { return }
-        if commitDue == nil { commitDue = SystemClock.monotonic().advanced(by: options.commitInterval) }
-        if options.commitInterval == .zero { ring() } else { setTimer() }
+        let now = SystemClock.monotonic()
+        // Rows that come seldom wait for nobody: only those that follow a commit closely share the next.
+        let due = commitDue ?? max(now, lastCommit.map { $0.advanced(by: options.commitInterval) } ?? now)
+        commitDue = due
+        if due <= now { ringRows.yield() } else { setTimer() }
     }
 
     /// A gap is told of when it begins, and again with both its ends: the second takes the place of the first.

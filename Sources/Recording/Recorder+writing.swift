@@ -3,19 +3,25 @@ internal import Reactor
 internal import Storage
 
 extension Recorder {
-    /// Does what is due, one thing after another: commits first, since rows do not wait. A disk that takes no rows may
-    /// still take the facts that tell of it.
-    func writeDue() async {
+    /// Commits the rows that are due, one session after another.
+    func writeDueRows() async {
         lookAtClock()
-        while true {
-            if isDue(rowsRetryAt), await commitRows() { continue }
-            guard isDue(retryAt) else { break }
+        while isDue(rowsRetryAt), await commitRows() {}
+        setTimer()
+    }
+
+    /// Does what else is due, one thing after another. A disk that takes no rows may still take the facts that tell of
+    /// it.
+    func writeDueFacts() async {
+        isWritingFacts = true
+        while isDue(retryAt) {
             retryAt = nil
             if await writeFact() { continue }
             if await sealDue() { continue }
             if await endSession() { continue }
             break
         }
+        isWritingFacts = false
         setTimer()
     }
 
@@ -35,8 +41,16 @@ extension Recorder {
         else { return false }
         if queue.isEmpty { commitDue = nil }
         rowsRetryAt = nil
-        watchCommit(since: SystemClock.monotonic())
-        defer { watchCommit(since: nil) }
+        committing = rows.session
+        let began = SystemClock.monotonic()
+        lastCommit = began
+        watchCommit(since: began)
+        defer {
+            watchCommit(since: nil)
+            committing = nil
+            // A chunk may be full now, and a session may have its last rows.
+            ringFacts.yield()
+        }
         do throws(StoreError) {
             let states = try await store.commit(rows.batches)
             queue.committed(rows)
@@ -140,10 +154,13 @@ extension Recorder {
 
     /// nil seals all streams.
     func seal(_ session: SessionID, _ stream: StreamName?) async -> Bool {
+        let closing = current?.openChunks.filter { stream == nil || $0.key == stream } ?? [:]
         do throws(StoreError) {
             let sealed = try await store.seal(session, stream)
             if current?.id == session {
-                if let stream { current?.openChunks[stream] = nil } else { current?.openChunks = [:] }
+                // Rows that were committed meanwhile may have begun the next chunk.
+                let open = current?.openChunks.filter { closing[$0.key]?.index != $0.value.index }
+                current?.openChunks = open ?? [:]
                 current?.sealedChunks += Int64(sealed.count { $0.fact.stream == .data })
             }
             worked()
@@ -157,7 +174,8 @@ extension Recorder {
     private func endSession() async -> Bool {
         guard
             let end = ends.first(where: { end in
-                queue.isEmpty(for: end.session) && !facts.contains { $0.session == end.session }
+                queue.isEmpty(for: end.session) && committing != end.session
+                    && !facts.contains { $0.session == end.session }
             })
         else { return false }
         let result: Result<SessionEnd, StoreError>

@@ -58,6 +58,11 @@ package actor Recorder {
     var ends: [PendingEnd] = []
     var steps = ClockStepDetector()
     var commitDue: MonotonicTime?
+    /// When the last commit was begun.
+    var lastCommit: MonotonicTime?
+    /// The session whose rows are being committed.
+    var committing: SessionID?
+    var isWritingFacts = false
     /// Rows are tried again then; facts do not wait for them, since they tell of what became of the rows.
     var rowsRetryAt: MonotonicTime?
     /// The same for facts, seals and ends.
@@ -72,8 +77,10 @@ package actor Recorder {
     var readers: [Int: AsyncStream<Void>.Continuation] = [:]
     var nextReader = 0
 
-    private let writeBell: AsyncStream<Void>
-    private let ringWriter: AsyncStream<Void>.Continuation
+    private let rowBell: AsyncStream<Void>
+    let ringRows: AsyncStream<Void>.Continuation
+    private let factBell: AsyncStream<Void>
+    let ringFacts: AsyncStream<Void>.Continuation
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -88,7 +95,8 @@ package actor Recorder {
         self.clock = clock
         startsByItself = options.recordsByItself
         queue = RowQueue(byteLimit: options.queueBytes)
-        (writeBell, ringWriter) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        (rowBell, ringRows) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        (factBell, ringFacts) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
     isolated deinit {}
@@ -101,10 +109,11 @@ package actor Recorder {
         lifecycle = .running(
             LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.ring() } },
             LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.noteStall() } })
-        ringWriter.yield()
+        ring()
         await withDiscardingTaskGroup { group in
             group.addTask { await self.consume(source) }
-            group.addTask { await self.write() }
+            group.addTask { await self.writeRows() }
+            group.addTask { await self.writeFacts() }
         }
         await finish(source)
         lifecycle = .idle
@@ -114,9 +123,15 @@ package actor Recorder {
         for await _ in source.bell { await accept(await source.take()) }
     }
 
-    private func write() async {
-        var bells = writeBell.makeAsyncIterator()
-        while await bells.next(isolation: self) != nil { await writeDue() }
+    private func writeRows() async {
+        var bells = rowBell.makeAsyncIterator()
+        while await bells.next(isolation: self) != nil { await writeDueRows() }
+    }
+
+    /// Apart from the rows: a seal syncs some ten times, and rows do not wait for that.
+    private func writeFacts() async {
+        var bells = factBell.makeAsyncIterator()
+        while await bells.next(isolation: self) != nil { await writeDueFacts() }
     }
 
     /// An orderly stop: what the instrument gave so far is committed and sealed. One attempt: a disk that is broken
@@ -124,7 +139,8 @@ package actor Recorder {
     private func finish(_ source: any InstrumentSource) async {
         await accept(await source.take())
         (commitDue, rowsRetryAt, retryAt) = (SystemClock.monotonic(), nil, nil)
-        await writeDue()
+        await writeDueRows()
+        await writeDueFacts()
         for loss in queue.abandon() { await tell(loss) }
         if let session = current?.id, factTrouble == nil { _ = await seal(session, nil) }
         for end in ends { end.waiter?.resume(returning: .failure(.closed)) }
@@ -135,18 +151,22 @@ package actor Recorder {
 
     // MARK: Waking the writer
 
-    func ring() { ringWriter.yield() }
+    func ring() {
+        ringRows.yield()
+        ringFacts.yield()
+    }
 
-    /// The writer looks again when something is due: a commit, a retry, a seal, or the clock while a session runs.
+    /// The writers look again when something is due: a commit, a retry, a seal, or the clock while a session runs. One
+    /// that is at work looks again by itself.
     func setTimer() {
         guard case .running(let timer, _) = lifecycle else { return }
         let now = SystemClock.monotonic()
         var delays: [Duration] = []
-        if let due = rowsRetryAt ?? commitDue { delays.append(now.duration(to: due)) }
+        if committing == nil, let due = rowsRetryAt ?? commitDue { delays.append(now.duration(to: due)) }
+        if current != nil { delays.append(.seconds(1)) }
         if let retryAt {
             delays.append(now.duration(to: retryAt))
-        } else if let current {
-            delays.append(.seconds(1))
+        } else if !isWritingFacts, let current {
             if let due = current.sealPolicy.delay(until: current.openChunks.values, at: clock()) {
                 delays.append(max(due, .milliseconds(1)))
             }

@@ -47,6 +47,9 @@ final class DataDirectory: Sendable {
         }
     }
 
+    /// Another process, or another store of this one, may have the directory: nothing more is written here.
+    func unlock() { lock.unlock() }
+
     private static func formatName(_ text: String) -> String {
         guard let range = text.firstRange(of: "format ") else { return "unknown" }
         return String(text[range.upperBound...].prefix { $0 != "\n" }.prefix(16))

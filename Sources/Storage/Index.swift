@@ -70,6 +70,18 @@ final class Index {
         try loadNodes()
     }
 
+    /// Before a long replay: more pages stay in memory, and checkpoints are few and large.
+    func prepareForMuch() throws(SQLite.Failure) {
+        try sqlite.execute("PRAGMA cache_size=-32000; PRAGMA wal_autocheckpoint=16384")
+    }
+
+    /// After it: the next start does not have to read a long write-ahead log of SQLite's.
+    func settle() throws(SQLite.Failure) {
+        try sqlite.execute(
+            "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA cache_size=-4000; PRAGMA wal_autocheckpoint=1000; PRAGMA shrink_memory"
+        )
+    }
+
     private func loadNodes() throws(SQLite.Failure) {
         nodeRows = [:]
         nodeNames = [:]

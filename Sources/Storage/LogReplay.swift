@@ -16,6 +16,8 @@ final class LogReplay {
     private var lines: FactLines?
     private var offset: Int64
     private var doneSegments: Int64 = 0
+    /// It takes more than one step.
+    private var isLong = false
 
     /// Throws where the index names a line that the log does not have.
     init(_ index: Index, _ reader: FactLogReader) throws {
@@ -61,7 +63,12 @@ final class LogReplay {
             let position = LogPosition(segment: segment, offset: line.offset, length: Int64(bytes.count))
             batch.append(Index.Entry(seq: seq, position: position, recorded: recorded))
         }
+        if !isAtEnd, !isLong {
+            isLong = true
+            try index.prepareForMuch()
+        }
         try index.apply(batch, logged: logged, now: now)
+        if isAtEnd, isLong { try index.settle() }
         return isAtEnd
     }
 

@@ -105,7 +105,20 @@ package final class Store: Sendable {
     private static func open(
         _ opener: StoreOpener, mint: FactMint, lanes: Lanes, view: ViewMode, log: Log, index: IndexOpening
     ) async throws(StoreError) -> Store {
-        var opened = try await opener.open()
+        let opened = try await opener.open()
+        do {
+            return try await open(opened, opener, mint: mint, lanes: lanes, view: view, log: log, index: index)
+        } catch {
+            opened.directory.unlock()
+            throw error
+        }
+    }
+
+    private static func open(
+        _ found: StoreOpener.Opened, _ opener: StoreOpener, mint: FactMint, lanes: Lanes, view: ViewMode, log: Log,
+        index: IndexOpening
+    ) async throws(StoreError) -> Store {
+        var opened = found
         let directory = opened.directory
         let incidents = StoreIncidents(log: log, now: mint.now)
         for report in opened.reports { incidents.report(.recovered, report) }
@@ -146,7 +159,7 @@ package final class Store: Sendable {
         return store
     }
 
-    /// Seals what is open, flushes the view, and ends all bells. The lock goes with the last reference.
+    /// Seals what is open, flushes the view, ends all bells, and gives the directory's lock back.
     /// `endsRecording`: the node that records is told to end, which is noted in every open session; a verb that only
     /// looked leaves them as they are.
     package func close(endsRecording: Bool = true) async throws(StoreError) {
@@ -156,6 +169,7 @@ package final class Store: Sendable {
         await catalogue.close()
         bell.finish()
         incidents.finish()
+        directory.unlock()
     }
 
     // MARK: Facts of this node

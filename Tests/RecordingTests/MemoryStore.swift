@@ -26,6 +26,8 @@ actor MemoryStore: RecordingStore {
     private var failure: StoreError?
     private var rowFailure: StoreError?
     private var held: [CheckedContinuation<Void, Never>]?
+    private var heldSeals: [CheckedContinuation<Void, Never>]?
+    private(set) var sealsBegun = 0
     private var waiters: [(test: @Sendable (isolated MemoryStore) -> Bool, done: CheckedContinuation<Void, Never>)] = []
     private var n: Int64 = 0
 
@@ -50,6 +52,14 @@ actor MemoryStore: RecordingStore {
     func release() {
         let waiting = held ?? []
         held = nil
+        for continuation in waiting { continuation.resume() }
+    }
+
+    /// Seals wait until `releaseSeals`.
+    func holdSeals() { heldSeals = [] }
+    func releaseSeals() {
+        let waiting = heldSeals ?? []
+        heldSeals = nil
         for continuation in waiting { continuation.resume() }
     }
 
@@ -112,11 +122,17 @@ actor MemoryStore: RecordingStore {
     }
 
     func seal(_ session: SessionID, _ stream: StreamName?) async throws(StoreError) -> [HeldChunk] {
+        sealsBegun += 1
+        changed()
         if let failure { throw failure }
-        var sealed: [HeldChunk] = []
-        for (name, open) in sessions[session]?.open ?? [:] where stream == nil || name == stream {
+        let closed = sessions[session]?.open.filter { stream == nil || $0.key == stream } ?? [:]
+        for (name, open) in closed {
             sessions[session]?.open[name] = nil
             sessions[session]?.sealed[name, default: []].append(open.rows)
+        }
+        if heldSeals != nil { await withCheckedContinuation { heldSeals?.append($0) } }
+        var sealed: [HeldChunk] = []
+        for (name, open) in closed {
             let fact = ChunkFact(
                 stream: name, index: open.index, sha256: ChunkID(String(repeating: "0", count: 64))!,
                 bytes: open.bytes, rows: open.rows, firstRow: 0, first: open.first, last: open.first)

@@ -196,6 +196,27 @@ import Testing
         }
     }
 
+    @Test("rows are committed while a chunk is being sealed, and the next chunk is known")
+    func commitsBesideSeal() throws {
+        let options = RecorderBench.options { $0.sealPolicy = SealPolicy(interval: .seconds(3600), size: 2048) }
+        try RecorderBench.run(options) { bench in
+            await bench.store.holdSeals()
+            await bench.give(1...60)
+            await bench.store.wait { $0.sealsBegun == 1 }
+            let before = await bench.store.dataRows
+            await bench.give(61...65)
+            await bench.store.wait { $0.dataRows == before + 5 }
+            #expect(await bench.store.sealsBegun == 1)
+            await bench.store.releaseSeals()
+            await bench.give(66...200)
+            let id = try #require(await bench.store.order.first)
+            await bench.store.wait { $0.dataRows == 200 && ($0.sessions[id]?.sealed[.data]?.count ?? 0) >= 2 }
+            let summary = try await bench.recorder.stop()
+            #expect(summary.end.streams["data"]?.rows == 200)
+            #expect(await bench.store.sessions[id]?.sealed[.data]?.reduce(0, +) == 200)
+        }
+    }
+
     @Test("a chunk is sealed at its age, also when no row comes any more")
     func sealByAge() throws {
         let options = RecorderBench.options { $0.sealPolicy = SealPolicy(interval: .seconds(1)) }

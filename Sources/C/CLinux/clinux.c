@@ -29,6 +29,8 @@ void qn_start_writeback(int descriptor) {
 
 int qn_lock_exclusive(int descriptor) { return flock(descriptor, LOCK_EX | LOCK_NB); }
 
+int qn_unlock(int descriptor) { return flock(descriptor, LOCK_UN); }
+
 void qn_thread_name(const char *name) { pthread_setname_np(pthread_self(), name); }
 
 int qn_tty_exclusive(int descriptor) { return ioctl(descriptor, TIOCEXCL); }

@@ -19,6 +19,8 @@ int qn_allocate(int descriptor, int64_t length);
 void qn_start_writeback(int descriptor);
 /// flock(2), exclusive, without waiting.
 int qn_lock_exclusive(int descriptor);
+/// flock(2): gives the lock back.
+int qn_unlock(int descriptor);
 /// Names the calling thread for debuggers and top.
 void qn_thread_name(const char *name);
 /// ioctl(2) TIOCEXCL.
