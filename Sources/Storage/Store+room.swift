@@ -12,6 +12,12 @@ extension Store {
     /// Looks how much of the disk is free, and shows what there was no room to show; to be called about every second.
     package func measureSpace() async {
         await room.measure()
+        // Without its index a node cannot even say how it is: the reserve pays for that, too.
+        if let level = room.space?.level, level != .ample, incidents.health.standing[.index] != nil,
+            await room.giveUpReserve()
+        {
+            while await !catalogue.catchUp() {}
+        }
         if room.space?.level == .ample { await catalogue.showUnshown() }
     }
 
