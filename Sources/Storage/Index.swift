@@ -78,8 +78,10 @@ final class Index {
     /// After it: the next start does not have to read a long write-ahead log of SQLite's.
     func settle() throws(SQLite.Failure) {
         try sqlite.execute(
-            "PRAGMA wal_checkpoint(TRUNCATE); PRAGMA cache_size=-4000; PRAGMA wal_autocheckpoint=1000; PRAGMA shrink_memory"
-        )
+            """
+            PRAGMA wal_checkpoint(TRUNCATE); PRAGMA cache_size=-4000; PRAGMA wal_autocheckpoint=1000;
+            PRAGMA shrink_memory
+            """)
     }
 
     private func loadNodes() throws(SQLite.Failure) {
