@@ -130,8 +130,10 @@ private struct Remains {
     static func open(_ path: String) async throws {
         let lanes = Store.Lanes()
         defer { lanes.stop() }
-        _ = try await Store.open(
+        let store = try await Store.open(
             path + "/data", node: Scratch.author, incarnation: .random(), lanes: lanes, log: .silent)
+        // As the end of its process does, and nothing else of an end.
+        store.directory.unlock()
     }
 
     /// What was acknowledged is there, once; what is in quarantine was not, or is what damage left.
