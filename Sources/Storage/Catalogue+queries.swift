@@ -113,9 +113,15 @@ extension Catalogue {
         }
     }
 
+    /// A process that died between a chunk's fact and its name for people left the name out: the newest are looked at.
+    func showNewest() throws(StoreError) {
+        let newest = try indexed { index throws(SQLite.Failure) in try index.newest(4 * Limits.admitGroupChunks) }
+        showAgain(newest.filter { isMisshown($0.slot, $0.id, isMissed: true) }.map(\.slot))
+    }
+
     /// The slot's name in the folder for people does not lead to this chunk, which counts there. A folder that somebody
-    /// deleted is not missed.
-    func isMisshown(_ slot: Index.Slot, _ id: ChunkID) -> Bool {
+    /// deleted is not missed, unless `isMissed`.
+    func isMisshown(_ slot: Index.Slot, _ id: ChunkID, isMissed: Bool = false) -> Bool {
         guard view.mode != .off, let session = SessionID(bytes: slot.session), let name = StreamName(slot.stream) else {
             return false
         }
@@ -125,7 +131,7 @@ extension Catalogue {
                 try indexed({ index throws(SQLite.Failure) in try index.firstChunk(session, name, slot.index) }) == id
             else { return false }
             return try lifting { () throws(SyscallError) in
-                guard try view.exists(mission: summary.mission, session: session) else { return false }
+                guard try view.exists(mission: summary.mission, session: session) else { return isMissed }
                 return try !view.shows(id, of: summary, session: session, stream: stream, index: slot.index)
             }
         } catch {

@@ -102,6 +102,22 @@ extension Index {
         return slots
     }
 
+    /// Slots of the chunks that entered the log last, each with the chunk that counts there.
+    func newest(_ limit: Int) throws(SQLite.Failure) -> [(slot: Slot, id: ChunkID)] {
+        var found: [(slot: Slot, id: ChunkID)] = []
+        try sqlite.query(
+            "SELECT session, stream, idx, sha256 FROM chunks WHERE counts = 1 ORDER BY seq DESC LIMIT ?",
+            [.integer(Int64(limit))]
+        ) { row in
+            if let digest = Digest256(bytes: row.blob(3)) {
+                let slot = Slot(session: row.blob(0), stream: row.text(1), index: row.integer(2))
+                found.append((slot, ChunkID(digest: digest)))
+            }
+            return true
+        }
+        return found
+    }
+
     /// Facts of the log that name these bytes, held or not.
     func names(of id: ChunkID) throws(SQLite.Failure) -> [FactName] {
         try names("c.sha256 = ?", [.blob(id.digest.bytes)])

@@ -48,6 +48,7 @@ extension Store {
             }
         }
         try await endAbandoned()
+        try await catalogue.showNewest()
         unfinished.withLock { $0 = nil }
     }
 
