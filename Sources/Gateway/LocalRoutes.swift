@@ -19,6 +19,11 @@ struct LocalRoutes: Sendable {
             Route(.post, "/v1/recordings", .local) { request, _ in try await start(request) },
             Route(.delete, "/v1/recordings/current", .local) { _, _ in try await stop() },
             Route(.post, "/v1/markers", .local) { request, _ in try await mark(request) },
+            Route(.post, "/v1/suspects", .local) { request, _ in
+                let form = try body(SuspectsForm.self, request)
+                await parts.store.suspect(Array(form.chunks.prefix(Limits.suspects)), log: form.log)
+                return HTTPResponse(.accepted)
+            },
             Route(.post, "/v1/pull", .local) { _, _ in
                 await parts.replicator.requestPull()
                 return HTTPResponse(.accepted)

@@ -94,3 +94,15 @@ package struct MarkedForm: Codable, Sendable {
     package let id: String
     package let timestamp: String
 }
+
+/// What an audit found wrong: `POST /v1/suspects`.
+package struct SuspectsForm: Codable, Sendable {
+    package let chunks: [ChunkID]
+    /// Lines of the log are damaged.
+    package let log: Bool
+
+    package init(chunks: [ChunkID], log: Bool) {
+        self.chunks = chunks
+        self.log = log
+    }
+}

@@ -1,3 +1,5 @@
+internal import Gateway
+internal import HTTP
 internal import Model
 internal import Reactor
 internal import Storage
@@ -31,7 +33,7 @@ enum VerifyVerb {
     }
 
     static func execute(_ options: FactsOptions) -> Int32 {
-        onLoop { _ in
+        onLoop { loop in
             let lane = DiskLane(name: "audit")
             defer { lane.stop() }
             let shows = TerminalStream.error.isTerminal && !options.json
@@ -48,9 +50,22 @@ enum VerifyVerb {
             }
             let report = try await audit.run()
             if shows { complain("\r\u{1B}[K") }
-            let code = printed(options.json ? jsonText(Form(report)) : text(report))
+            let isTold = try await tell(report, options.data, loop)
+            let code = printed(options.json ? jsonText(Form(report)) : text(report, isTold: isTold))
             return code == 0 && !report.isSound ? 3 : code
         }
+    }
+
+    /// A running node reads at once what was found, and takes it back from a peer. Whether there was something to tell
+    /// and somebody to hear it.
+    private static func tell(_ report: StoreAudit.Report, _ data: String, _ loop: EventLoop) async throws -> Bool {
+        let suspects: [StoreAudit.Finding.Kind] = [.damagedChunk, .missingChunk, .wrongLength]
+        let chunks = report.findings.filter { suspects.contains($0.kind) }.compactMap { ChunkID($0.subject) }
+        let isLogDamaged = report.findings.contains { $0.kind == .damagedLine }
+        guard !chunks.isEmpty || isLogDamaged, let node = try await LocalNode.find(data, on: loop) else { return false }
+        _ = try await node.send(.post, "/v1/suspects", SuspectsForm(chunks: chunks, log: isLogDamaged))
+        await node.close()
+        return true
     }
 
     static func isDue(_ next: Locked<MonotonicTime>) -> Bool {
@@ -62,7 +77,7 @@ enum VerifyVerb {
         }
     }
 
-    private static func text(_ report: StoreAudit.Report) -> String {
+    private static func text(_ report: StoreAudit.Report, isTold: Bool) -> String {
         let count = TerminalQuantity.count
         var text = report.findings.map {
             "\($0.kind.rawValue): \(TerminalText.safe($0.subject)): \(TerminalText.safe($0.detail))\n"
@@ -72,7 +87,9 @@ enum VerifyVerb {
             "\(count(report.chunks)) chunks, \(TerminalQuantity.bytes(report.bytes)), \(count(report.facts)) facts, "
         text += "\(StatusWords(style: .plain).counted(report.sessions, "session")): "
         let bad = report.findings.count { !$0.isHarmless }
-        return text + (bad == 0 ? "all sound\n" : "\(bad) things are wrong\n")
+        guard bad > 0 else { return text + "all sound\n" }
+        text += "\(StatusWords(style: .plain).counted(Int64(bad), "thing")) wrong"
+        return text + (isTold ? "; the node was told and takes back what a peer has\n" : "\n")
     }
 }
 

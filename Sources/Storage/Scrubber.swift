@@ -57,6 +57,9 @@ actor Scrubber {
         if suspects.count < Limits.suspects, !suspects.contains(id) { suspects.append(id) }
     }
 
+    /// The log is read from its beginning, whenever the last pass was.
+    func suspectLog() { logPass = LogPass() }
+
     // MARK: For ever
 
     func run(_ pause: @Sendable (Duration) async throws -> Void) async throws {

@@ -1,4 +1,4 @@
-internal import Model
+package import Model
 internal import Reactor
 
 /// The rest of recovery, and what keeps a store whole while it is open.
@@ -71,6 +71,12 @@ extension Store {
     package func scrub(_ pause: @Sendable (Duration) async throws -> Void) async throws {
         await whenComplete()
         try await scrubber.run(pause)
+    }
+
+    /// Somebody found these damaged or gone: they are read before all others, and so is the log where it is one of them.
+    package func suspect(_ chunks: [ChunkID], log isSuspect: Bool) async {
+        for id in chunks { await scrubber.suspect(id) }
+        if isSuspect { await scrubber.suspectLog() }
     }
 
     /// Reads all that is held once, as fast as the disk gives it; answers how many chunks were damaged or gone.

@@ -28,7 +28,9 @@ let package = Package(
                 ])
             ]),
         .systemLibrary(name: "COpenSSL", path: "Sources/C/COpenSSL"),
-        .systemLibrary(name: "CSQLite", path: "Sources/C/CSQLite"),
+        .target(
+            name: "CSQLite", dependencies: ["CLinux"], path: "Sources/C/CSQLite",
+            linkerSettings: [.linkedLibrary("sqlite3")]),
         .target(name: "Model", path: "Sources/Model", swiftSettings: strict),
         .target(
             name: "Reactor", dependencies: ["Model", "CLinux", "CLibevent"], path: "Sources/Reactor",
