@@ -315,6 +315,8 @@ package enum Limits {
     package static let scrubPieceBytes = 256 * 1024
     /// Where there is nothing to read, it is looked for again so often.
     package static let scrubLookInterval = Duration.seconds(10)
+    /// Lost chunks whose files are looked for between two pauses: somebody may have put them back.
+    package static let lostLook = 16
     /// Chunks that somebody found missing and that are looked at first.
     package static let suspects = 1024
 

@@ -110,6 +110,28 @@ extension Catalogue {
         }
     }
 
+    /// Somebody may have put a lost chunk's file back: some of the lost are looked for, and held again where their
+    /// bytes are right.
+    func findLost() throws(StoreError) {
+        var found: Set<ChunkID> = []
+        for chunk in try indexed({ index throws(SQLite.Failure) in try index.someLost(Limits.lostLook) }) {
+            let isBack = try lifting { () throws(SyscallError) in
+                guard let folder = try directory.existingChunkFolder(chunk.id),
+                    try folder.length(of: chunk.id.description) == chunk.bytes
+                else { return false }
+                let file = try folder.openFile(chunk.id.description, .read)
+                guard try ChunkDigester.digest(of: file) == chunk.id else { return false }
+                // Whoever put it there need not have synced it.
+                try file.changeMode(0o440)
+                try file.synchronize()
+                try folder.synchronize()
+                return true
+            }
+            if isBack { found.insert(chunk.id) }
+        }
+        try regain(found)
+    }
+
     /// A line of the log was found damaged. Answers whether it was a fact that is known here.
     func condemnLine(segment: Int64, offset: Int64) throws(StoreError) -> Bool {
         let row = try indexed { index throws(SQLite.Failure) in try index.fact(segment: segment, start: offset) }
@@ -117,7 +139,7 @@ extension Catalogue {
         return try read(row) == nil
     }
 
-    /// Looks for the file of every chunk that is held, makes the folder for people again, answers how many are gone.
+    /// Looks for the file of every chunk that is held, makes the folder for people again, and tells how many are gone.
     @discardableResult
     func compareWithFiles() throws(StoreError) -> Int {
         var gone = 0

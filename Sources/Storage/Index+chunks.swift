@@ -141,6 +141,13 @@ extension Index {
         return names
     }
 
+    /// Some of the chunks whose bytes are gone, others each time.
+    func someLost(_ limit: Int) throws(SQLite.Failure) -> [HeldFile] {
+        try files(
+            "SELECT sha256, bytes FROM chunks WHERE held = 0 GROUP BY sha256 ORDER BY RANDOM() LIMIT ?",
+            [.integer(Int64(limit))])
+    }
+
     /// A line of the log that turned out to be damaged: what stood in it is not known here any more.
     func forget(_ seq: Int64, _ name: FactName, logged: Holdings) throws(SQLite.Failure) {
         try transaction { () throws(SQLite.Failure) in
@@ -166,11 +173,14 @@ extension Index {
 
     /// Held chunks that were last read before `realtime`, the oldest first.
     func unread(since realtime: Int64, limit: Int) throws(SQLite.Failure) -> [HeldFile] {
-        var files: [HeldFile] = []
-        try sqlite.query(
+        try files(
             "SELECT sha256, bytes FROM chunks WHERE held = 1 AND checked < ? ORDER BY checked LIMIT ?",
-            [.integer(realtime), .integer(Int64(limit))]
-        ) { row in
+            [.integer(realtime), .integer(Int64(limit))])
+    }
+
+    private func files(_ query: String, _ values: [SQLite.Value]) throws(SQLite.Failure) -> [HeldFile] {
+        var files: [HeldFile] = []
+        try sqlite.query(query, values) { row in
             if let digest = Digest256(bytes: row.blob(0)) {
                 files.append(HeldFile(id: ChunkID(digest: digest), bytes: row.integer(1)))
             }

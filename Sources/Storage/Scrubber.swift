@@ -81,6 +81,7 @@ actor Scrubber {
                 _ = try await catalogue.condemn(id)
                 stretch.chunks += 1
             }
+            try await catalogue.findLost()
             let old = now().realtime - Limits.scrubInterval.components.seconds * 1_000_000_000
             _ = try await readChunks(since: old, &stretch)
             if !stretch.isFull { try await readLog(&stretch) }

@@ -73,7 +73,7 @@ extension Store {
         try await scrubber.run(pause)
     }
 
-    /// Somebody found these damaged or gone: they are read before all others, and so is the log where it is one of them.
+    /// Somebody found these damaged or gone: they are read before all others, and so is the log where it is damaged.
     package func suspect(_ chunks: [ChunkID], log isSuspect: Bool) async {
         for id in chunks { await scrubber.suspect(id) }
         if isSuspect { await scrubber.suspectLog() }

@@ -123,7 +123,7 @@ private func isSound(_ record: WALRecord) -> Bool {
         switch record {
         case .commit(let commit): [commit.offset, commit.length, commit.rows, commit.firstRow]
         case .checkpoint(let checkpoint): [checkpoint.length, checkpoint.rows, checkpoint.firstRow]
-        case .seal: []
+        case .seal, .fact: []
         }
     return numbers.allSatisfy { (0...(1 << 45)).contains($0) }
 }
