@@ -60,12 +60,12 @@ extension Recorder {
             current?.restart = nil
             note(.gap(Gap(reason: gap.reason, from: gap.from, to: ClockPair(line.at))), in: running.id)
         }
-        let hadLost = queue.lost != nil
+        let losses = queue.losses.count
         let fits = queue.append(
             line, row: line.isRow ? running.nextRow : nil, sensorID: identity?.sensorID ?? "unknown",
             session: running.id, writer: running.writer)
         if fits, line.isRow { current?.nextRow += 1 }
-        if !hadLost, let loss = queue.lost { noteLossBegan(loss) }
+        if queue.losses.count > losses, let loss = queue.losses.last { noteLossBegan(loss) }
     }
 
     // MARK: Those who look on

@@ -150,6 +150,8 @@ extension Recorder {
         } catch {
             wishFailure = error
         }
+        // Meanwhile the writers may have ended, and nobody would answer.
+        guard isRunning else { throw .store(.closed) }
         let result = await withCheckedContinuation { continuation in
             queueEnd(of: running.id, reason: SessionEnd.Reason.stopped, waiter: continuation)
         }

@@ -60,6 +60,12 @@ extension Recorder {
             store.incidents.end(
                 .rows, .rowsTaken, "the disk takes rows again; \(counts.lost) were lost since the start")
         } catch {
+            if case .unknownSession = error, let loss = queue.drop(rows) {
+                // Its end is in the log: nothing can be added, and what comes after must not wait for that.
+                counts.lost += loss.rows
+                store.incidents.report(.rowsLost, "\(loss.rows) rows are lost: their session is over")
+                return true
+            }
             queue.putBack(rows)
             counts.failures += 1
             if let before = rowTrouble, before != error { log.error("could not commit rows: \(error)") }
@@ -79,7 +85,7 @@ extension Recorder {
     }
 
     private func committed(_ rows: RowQueue.PendingRows, _ states: [OpenChunkState]) {
-        if let loss = queue.takeLoss() {
+        for loss in queue.takeLosses() {
             counts.lost += loss.rows
             store.incidents.report(.rowsLost, "\(loss.rows) rows were lost: more came than may wait for the disk")
             note(.gap(loss.gap), in: loss.session)

@@ -143,6 +143,9 @@ package actor Recorder {
         await writeDueFacts()
         for loss in queue.abandon() { await tell(loss) }
         if let session = current?.id, factTrouble == nil { _ = await seal(session, nil) }
+        for fact in facts {
+            store.incidents.report(.factDropped, "a fact is dropped, the disk takes none: \(fact.body.kind)")
+        }
         for end in ends { end.waiter?.resume(returning: .failure(.closed)) }
         ends = []
     }

@@ -39,7 +39,8 @@ struct RowQueue: Sendable {
     private(set) var pending: [PendingRows] = []
     private(set) var byteCount = 0
     private(set) var rowCount: Int64 = 0
-    private(set) var lost: Loss?
+    /// What was dropped since the disk took rows last: one for each session that lost any.
+    private(set) var losses: [Loss] = []
     private let byteLimit: Int
     private var stamp: RowWriter.Stamp?
 
@@ -54,11 +55,12 @@ struct RowQueue: Sendable {
     ) -> Bool {
         let at = ClockPair(line.at)
         // Once rows are lost, later ones are too until the disk took some: order stays, and the gap is one.
-        guard lost == nil, byteCount < byteLimit else {
-            var loss = lost ?? Loss(session: session, rows: 0, from: at, to: at)
+        guard losses.isEmpty, byteCount < byteLimit else {
+            var loss = Loss(session: session, rows: 0, from: at, to: at)
+            if losses.last?.session == session { loss = losses.removeLast() }
             loss.rows += line.isRow ? 1 : 0
             loss.to = at
-            lost = loss
+            losses.append(loss)
             return false
         }
         let stamp = stamp.flatMap { $0.at == line.at ? $0 : nil } ?? RowWriter.Stamp(line.at)
@@ -111,26 +113,35 @@ struct RowQueue: Sendable {
 
     /// Gives up everything that waits: rows that were not written are lost, and those that had no room behind them.
     mutating func abandon() -> [Loss] {
-        var losses = pending.compactMap { rows in
+        var given = pending.compactMap { rows in
             (rows.data ?? rows.raw).map {
                 Loss(session: rows.session, rows: rows.rowCount, from: $0.first, to: $0.last)
             }
         }
-        if let lost = lost.take() {
-            if let position = losses.firstIndex(where: { $0.session == lost.session }) {
-                losses[position].rows += lost.rows
-                losses[position].to = lost.to
+        for lost in losses {
+            if let position = given.firstIndex(where: { $0.session == lost.session }) {
+                given[position].rows += lost.rows
+                given[position].to = lost.to
             } else {
-                losses.append(lost)
+                given.append(lost)
             }
         }
-        (pending, byteCount, rowCount) = ([], 0, 0)
-        return losses
+        (pending, byteCount, rowCount, losses) = ([], 0, 0, [])
+        return given
+    }
+
+    /// Rows of a session that nobody knows any more: they have no place.
+    mutating func drop(_ rows: PendingRows) -> Loss? {
+        committed(rows)
+        return (rows.data ?? rows.raw).map {
+            Loss(session: rows.session, rows: rows.rowCount, from: $0.first, to: $0.last)
+        }
     }
 
     /// What was dropped, once there is room again.
-    mutating func takeLoss() -> Loss? {
-        guard byteCount < byteLimit else { return nil }
-        return lost.take()
+    mutating func takeLosses() -> [Loss] {
+        guard byteCount < byteLimit else { return [] }
+        defer { losses = [] }
+        return losses
     }
 }

@@ -80,11 +80,11 @@ extension Catalogue {
     /// A chunk's file was found damaged, short or gone. It is read once more here, where nothing moves it: what is
     /// wrong goes to quarantine, and the loss to the log. Answers whether it was so.
     func condemn(_ id: ChunkID) throws(StoreError) -> Bool {
-        guard let length = try heldLength(of: id) else { return false }
+        guard try heldLength(of: id) != nil else { return false }
         let reason: String? = try lifting { () throws(SyscallError) in
             guard let folder = try directory.existingChunkFolder(id), try folder.kind(of: id.description) == .file
             else { return "missing" }
-            guard let fault = try fault(of: id, length: length, in: folder) else { return nil }
+            guard let fault = try fault(of: id, in: folder) else { return nil }
             try folder.rename(id.description, to: directory.quarantine, as: "\(id).\(fault)")
             try folder.synchronize()
             try directory.quarantine.synchronize()
@@ -97,13 +97,12 @@ extension Catalogue {
     }
 
     private func fault(
-        of id: ChunkID, length: Int64, in folder: borrowing Directory
+        of id: ChunkID, in folder: borrowing Directory
     ) throws(SyscallError) -> String? {
         do throws(SyscallError) {
             let file = try folder.openFile(id.description, .read)
             file.forgetCache()
-            guard try file.length() == length, try ChunkDigester.digest(of: file) == id else { return "damaged" }
-            return nil
+            return try ChunkDigester.digest(of: file) == id ? nil : "damaged"
         } catch {
             guard error.isUnreadable else { throw error }
             return "unreadable"

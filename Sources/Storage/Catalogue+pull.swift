@@ -86,10 +86,10 @@ extension Catalogue {
 
     /// The bytes are in the store: by a fact of the log, or as a file without one, which is read before it is believed.
     private func holds(_ chunk: ChunkFact) throws(StoreError) -> Bool {
-        if try indexed({ index throws(SQLite.Failure) in try index.hasChunk(chunk.sha256) }) { return true }
+        if let length = try heldLength(of: chunk.sha256) { return length == chunk.bytes }
         do throws(SyscallError) {
             guard let folder = try directory.existingChunkFolder(chunk.sha256),
-                try folder.kind(of: chunk.sha256.description) == .file
+                try folder.length(of: chunk.sha256.description) == chunk.bytes
             else { return false }
             let file = try folder.openFile(chunk.sha256.description, .read)
             guard try ChunkDigester.digest(of: file) != chunk.sha256 else { return true }

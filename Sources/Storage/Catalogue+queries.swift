@@ -63,6 +63,10 @@ extension Catalogue {
     func unended(of author: NodeID) throws(StoreError) -> [SessionSummary] {
         var found: [SessionSummary] = []
         for id in try indexed({ index throws(SQLite.Failure) in try index.unended(of: author) }) {
+            // One that this process began may be on its way to the journal.
+            guard let row = try indexed({ index throws(SQLite.Failure) in try index.sessions(id) }).first,
+                let begun = try recorded(seq: row.seq), begun.fact.name.incarnation != incarnation
+            else { continue }
             found += try sessions(id)
         }
         return found

@@ -140,7 +140,7 @@ actor Catalogue {
         heardCount = heard.count
         logged = replay.logged
         holdings = logged.subtracting(lost)
-        head = replay.seq
+        head = max(head, replay.seq)
         index = .ready(replay.index)
         incidents.end(.index, .indexBack, "the index works again")
         if replay.damagedLines > 0 {

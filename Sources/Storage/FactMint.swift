@@ -24,3 +24,9 @@ final class FactMint: Sendable {
         return RecordedFact(encoding: Fact(name: name, session: session, at: now(), body: body))
     }
 }
+
+/// A fact that is to be written again under the name that it had the first time.
+struct UnrecordedFact: Hashable, Sendable {
+    let body: Fact.Body
+    let session: SessionID?
+}

@@ -175,11 +175,6 @@ extension Index {
         return found
     }
 
-    func hasChunk(_ id: ChunkID) throws(SQLite.Failure) -> Bool {
-        try sqlite.integer("SELECT 1 FROM chunks WHERE sha256 = ? AND held = 1 LIMIT 1", [.blob(id.digest.bytes)])
-            != nil
-    }
-
     struct Counts {
         var chunks: Int64 = 0
         var dataChunks: Int64 = 0

@@ -27,6 +27,8 @@ actor Journal {
     /// Sealed, and not yet counted by their sessions' files: never to be sealed again, and not yet to be forgotten.
     private var sealedFacts: Set<FactName> = []
     private var sealedSlots: Set<ChunkSlot> = []
+    /// Chunks that recovery found and that may be sealed already: the log has to be asked before they are.
+    private var doubtful: Set<ChunkSlot>
     private var recording: RecordingFile
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
@@ -46,6 +48,7 @@ actor Journal {
         sessions = recovered.sessions
         closing = Dictionary(uniqueKeysWithValues: recovered.closed.map { ($0.slot, $0) })
         pendingSeals = recovered.seals
+        doubtful = recovered.mayBeSealed ? Set(recovered.closed.map(\.slot)) : []
         pendingFacts = recovered.facts
         do {
             let last = recovered.segments.last ?? 0
@@ -267,6 +270,7 @@ actor Journal {
                 } else {
                     try healSuspect(chunk)
                     try chunk.flush()
+                    try chunk.cutSurplus()
                 }
             }
             open[key] = nil
@@ -278,6 +282,7 @@ actor Journal {
         return closing.values.filter { chunk in
             let slot = chunk.slot
             return slot.session == session && (stream == nil || slot.stream == stream) && !sealedSlots.contains(slot)
+                && !doubtful.contains(slot)
         }
         .sorted { $0.slot < $1.slot }
     }
@@ -311,13 +316,18 @@ actor Journal {
 
     /// A chunk that was found open and is sealed already.
     func discard(_ chunk: ClosedChunk) throws(StoreError) {
+        guard closing[chunk.slot] != nil else { return }
         try lifting { () throws(SyscallError) in
             let folder = try directory.openFolder(author: node, session: chunk.slot.session)
             let name = OpenChunk.fileName(chunk.slot)
+            guard try folder.kind(of: name) == .file else { return }
             try folder.rename(name, to: directory.quarantine, as: "\(chunk.slot.session).\(name).sealed")
         }
         closing[chunk.slot] = nil
     }
+
+    /// The log was asked: what is still closed is to be sealed.
+    func trustClosed() { doubtful = [] }
 
     /// The gaps that recovery found are in the log.
     func logged() { pendingFacts = [:] }

@@ -54,6 +54,8 @@ final class LogReplay {
             }
             guard let bytes = line.fact, let recorded = RecordedFact(parsing: bytes) else {
                 damagedLines += 1
+                // It had its number when it was whole: positions that followers know stay what they are.
+                if !line.isUnfinished { seq += 1 }
                 continue
             }
             // A repetition after a failed sync: the first of a name counts.

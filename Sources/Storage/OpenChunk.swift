@@ -100,6 +100,11 @@ final class OpenChunk {
         isSuspect = false
     }
 
+    /// Bytes that a commit wrote before its record and that were never acknowledged are no part of the chunk.
+    func cutSurplus() throws(SyscallError) {
+        if try file.descriptor.length() > length { try file.descriptor.truncate(to: length) }
+    }
+
     /// Ends the writing; what the file lacked was flushed before.
     func close() -> ClosedChunk {
         ClosedChunk(

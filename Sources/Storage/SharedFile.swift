@@ -16,30 +16,46 @@ final class SharedFile: Sendable {
 
     let descriptor: Descriptor
     private let state = Locked(State.sound)
+    /// Held while the file is synced or written anew: two lanes may want that at once, and the kernel tells of an error
+    /// once.
+    private let gate = Locked(())
 
     init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
 
     /// fsync(2) of a file that is written to no more; not again where that has succeeded, and never again where it
     /// failed.
     func synchronizeOnce() throws(SyscallError) {
-        switch state.withLock({ $0 }) {
-        case .durable, .replaced: return
-        case .suspect: throw SyscallError.earlierSyncFailed
-        case .sound: break
-        }
-        do {
-            try descriptor.synchronize()
-            state.withLock { $0 = .durable }
-        } catch {
-            state.withLock { $0 = .suspect }
-            throw error
+        try gate.withLock { _ throws(SyscallError) in
+            switch state.withLock({ $0 }) {
+            case .durable, .replaced: return
+            case .suspect: throw SyscallError.earlierSyncFailed
+            case .sound: break
+            }
+            do throws(SyscallError) {
+                try descriptor.synchronize()
+                state.withLock { $0 = .durable }
+            } catch {
+                state.withLock { $0 = .suspect }
+                throw error
+            }
         }
     }
 
     /// Writes the first `length` bytes, and `tail` behind them, to another file, durable, which then takes the name;
-    /// the old one is kept in quarantine.
+    /// the old one is kept in quarantine. This one where another lane has done so.
     func writeAnew(
         as name: String, in folder: borrowing Directory, length: Int64, tail: [UInt8] = [], keeping aside: String,
+        in quarantine: borrowing Directory, where isSound: ([UInt8]) -> Bool
+    ) throws(SyscallError) -> SharedFile {
+        try gate.withLock { _ throws(SyscallError) in
+            if case .replaced = state.withLock({ $0 }) { return self }
+            return try replace(
+                name, in: folder, length: length, tail: tail, keeping: aside, in: quarantine, where: isSound)
+        }
+    }
+
+    private func replace(
+        _ name: String, in folder: borrowing Directory, length: Int64, tail: [UInt8], keeping aside: String,
         in quarantine: borrowing Directory, where isSound: ([UInt8]) -> Bool
     ) throws(SyscallError) -> SharedFile {
         var bytes = try descriptor.read(count: Int(length), at: 0)

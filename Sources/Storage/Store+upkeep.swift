@@ -21,8 +21,11 @@ extension Store {
                     rowsLost: chunk.rows)
                 try await record(.gap(gap), in: lost.slot.session)
             }
+            // What is done is not done again when a later step fails and all of this is repeated.
+            unfinished.withLock { $0?.seals[lost.name] = nil }
             try await journal.sealed([lost.name], slots: [lost.slot])
         }
+        unfinished.withLock { $0?.seals = [:] }
         if recovered.mayBeSealed {
             var unsealed: [ClosedChunk] = []
             for chunk in recovered.closed {
@@ -33,12 +36,15 @@ extension Store {
                     unsealed.append(chunk)
                 }
             }
+            await journal.trustClosed()
             try await sealRecovered(unsealed)
+            unfinished.withLock { $0?.mayBeSealed = false }
         }
         try await catalogue.append(Array(recovered.facts.values).sorted { $0.fact.name < $1.fact.name })
         await journal.logged()
-        for session in await journal.openSessions() {
-            if try await catalogue.sessions(session.id).first?.end != nil { try await journal.forget(session.id) }
+        // Those that recovery found: others are being recorded.
+        for session in recovered.sessions.keys.sorted() {
+            if try await catalogue.sessions(session).first?.end != nil { try await journal.forget(session) }
         }
         for (session, reason) in await journal.endingSessions() {
             if try await catalogue.sessions(session).first?.end != nil {

@@ -41,6 +41,8 @@ package final class Store: Sendable {
     let unfinished: Locked<RecoveredJournal?>
     /// Facts of closed chunks whose seal has not succeeded yet: a repetition uses the same name.
     private let unsealed = Locked<[ChunkSlot: RecordedFact]>([:])
+    /// Other facts whose append failed, likewise: the log may have them all the same.
+    private let unrecorded = Locked<[UnrecordedFact: RecordedFact]>([:])
     /// Ends that are not through with yet, likewise.
     private let endings = Locked<[SessionID: RecordedFact]>([:])
 
@@ -177,9 +179,18 @@ package final class Store: Sendable {
     /// Writes a fact of this node: gap, marker, config, clock.
     @discardableResult
     package func record(_ body: Fact.Body, in session: SessionID?) async throws(StoreError) -> RecordedFact {
-        let recorded = mint.mint(body, in: session)
+        let key = UnrecordedFact(body: body, session: session)
+        let recorded = unrecorded.withLock { $0.removeValue(forKey: key) } ?? mint.mint(body, in: session)
         guard recorded.bytes.count <= Limits.factBytes else { throw .limit("factBytes") }
-        try await paid { () async throws(StoreError) in _ = try await catalogue.append([recorded]) }
+        do throws(StoreError) {
+            try await paid { () async throws(StoreError) in _ = try await catalogue.append([recorded]) }
+        } catch {
+            unrecorded.withLock { facts in
+                if facts.count >= Limits.queuedFacts { facts = [:] }
+                facts[key] = recorded
+            }
+            throw error
+        }
         return recorded
     }
 

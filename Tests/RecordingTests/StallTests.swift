@@ -182,6 +182,6 @@ private actor HungLane {
             #expect(queue.byteCount == queue.pending.reduce(taken?.byteCount ?? 0) { $0 + $1.byteCount })
         }
         #expect(most >= 10_000 && most < 10_000 + 2 * Limits.lineBytes)
-        #expect(queue.lost != nil && queue.rowCount + (queue.lost?.rows ?? 0) == 500)
+        #expect(queue.losses.count == 1 && queue.rowCount + queue.losses[0].rows == 500)
     }
 }

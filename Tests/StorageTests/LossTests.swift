@@ -258,4 +258,43 @@ import Testing
         }
         #expect(begun > 0)
     }
+
+    @Test("a chunk that is sealed after a commit that failed has the bytes that were acknowledged, and no more")
+    func surplus() async throws {
+        let large = [String(repeating: "z", count: Limits.inlineCommitBytes + 10)]
+        var failed = 0
+        for call in 1...14 {
+            let scratch = try Scratch()
+            let store = try await scratch.open()
+            let session = try await store.startSession(opening)
+            _ = try await store.commit([batch(session, rows: ["1"])])
+            let plan = FaultPlan(.fail(code: 28), at: call, count: .max - call)
+            await FaultPlan.$current.withValue(plan) {
+                do { _ = try await store.commit([batch(session, rows: large)]) } catch { failed += 1 }
+            }
+            for chunk in try await store.seal(session) {
+                #expect(ChunkDigester.digest(of: try await store.contents(chunk.fact.sha256)) == chunk.fact.sha256)
+            }
+            #expect(try await store.rows(session).first == "1")
+            #expect(try await store.scrubOnce() == 0)
+            try await store.close()
+        }
+        #expect(failed > 3)
+    }
+
+    @Test("a fact whose append failed is written under the same name the next time")
+    func sameName() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        let body = Fact.Body.marker(Marker(id: "1"))
+        await FaultPlan.$current.withValue(FaultPlan(.fail(code: 5), at: 1, count: .max - 1)) {
+            await #expect(throws: StoreError.self) { try await store.record(body, in: session) }
+        }
+        let before = try await store.facts(after: 0, limit: 10).count
+        let recorded = try await store.record(body, in: session)
+        #expect(recorded.fact.name.n == 2)
+        #expect(try await store.facts(after: 0, limit: 10).count == before + 1)
+        try await store.close()
+    }
 }
