@@ -263,12 +263,12 @@ import Testing
     func surplus() async throws {
         let large = [String(repeating: "z", count: Limits.inlineCommitBytes + 10)]
         var failed = 0
-        for call in 1...14 {
+        for (call, count) in (1...8).flatMap({ call in (1...2).map { (call, $0) } }) {
             let scratch = try Scratch()
             let store = try await scratch.open()
             let session = try await store.startSession(opening)
             _ = try await store.commit([batch(session, rows: ["1"])])
-            let plan = FaultPlan(.fail(code: 28), at: call, count: .max - call)
+            let plan = FaultPlan(.fail(code: 28), at: call, count: count)
             await FaultPlan.$current.withValue(plan) {
                 do { _ = try await store.commit([batch(session, rows: large)]) } catch { failed += 1 }
             }
@@ -279,7 +279,7 @@ import Testing
             #expect(try await store.scrubOnce() == 0)
             try await store.close()
         }
-        #expect(failed > 3)
+        #expect(failed > 1)
     }
 
     @Test("a fact whose append failed is written under the same name the next time")
