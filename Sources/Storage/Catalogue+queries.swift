@@ -119,8 +119,17 @@ extension Catalogue {
 
     /// A process that died between a chunk's fact and its name for people left the name out: the newest are looked at.
     func showNewest() throws(StoreError) {
-        let newest = try indexed { index throws(SQLite.Failure) in try index.newest(4 * Limits.admitGroupChunks) }
-        showAgain(newest.filter { isMisshown($0.slot, $0.id, isMissed: true) }.map(\.slot))
+        // Two groups at most were on their way.
+        let limit = 2 * Limits.admitGroupChunks
+        let newest = try indexed { index throws(SQLite.Failure) in try index.newest(limit) }
+        var isMissed: [[UInt8]: Bool] = [:]
+        for session in Set(newest.map(\.slot.session)) {
+            // A longer session without a folder is one whose folder somebody deleted.
+            isMissed[session] =
+                try indexed { index throws(SQLite.Failure) in try index.chunkCount(of: session) } <= limit
+        }
+        showAgain(
+            newest.filter { isMisshown($0.slot, $0.id, isMissed: isMissed[$0.slot.session] ?? false) }.map(\.slot))
     }
 
     /// The slot's name in the folder for people does not lead to this chunk, which counts there. A folder that somebody
@@ -195,7 +204,8 @@ extension Catalogue {
     /// Copies open chunks up to their last commit and writes the manifests that are behind: all of them where that is
     /// wanted, else as often as takes a hundredth of this lane, since a manifest lists all chunks of its session.
     func refreshView(_ open: [(slot: ChunkSlot, length: Int64, file: SharedFile)], _ extent: ViewRefresh) {
-        guard view.mode != .off else { return }
+        // While the index is made nothing can be said of it; what is open then is shown soon after.
+        guard view.mode != .off, isComplete else { return }
         do {
             for chunk in open {
                 if extent == .newPartials, partials.contains(chunk.slot) { continue }

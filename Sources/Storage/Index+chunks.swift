@@ -118,6 +118,10 @@ extension Index {
         return found
     }
 
+    func chunkCount(of session: [UInt8]) throws(SQLite.Failure) -> Int64 {
+        try sqlite.integer("SELECT COUNT(*) FROM chunks WHERE session = ?", [.blob(session)]) ?? 0
+    }
+
     /// Facts of the log that name these bytes, held or not.
     func names(of id: ChunkID) throws(SQLite.Failure) -> [FactName] {
         try names("c.sha256 = ?", [.blob(id.digest.bytes)])
@@ -144,7 +148,7 @@ extension Index {
     /// Some of the chunks whose bytes are gone, others each time.
     func someLost(_ limit: Int) throws(SQLite.Failure) -> [HeldFile] {
         try files(
-            "SELECT sha256, bytes FROM chunks WHERE held = 0 GROUP BY sha256 ORDER BY RANDOM() LIMIT ?",
+            "SELECT sha256, bytes FROM chunks WHERE held = 0 ORDER BY RANDOM() LIMIT ?",
             [.integer(Int64(limit))])
     }
 

@@ -116,7 +116,7 @@ struct LargeStore {
             ClockPair(realtime: start.realtime - 60_000_000_000 * Int64(count - n), boottime: Int64(n) * 60_000_000_000)
         }
         func fact(_ n: Int, _ body: Fact.Body) -> Fact {
-            let at = ClockReading(realtime: pair(n).realtime, boottime: pair(n).boottime, bootID: start.bootID)
+            let at = ClockReading(realtime: start.realtime, boottime: pair(n).boottime, bootID: start.bootID)
             return Fact(
                 name: FactName(author: author, incarnation: incarnation, n: Int64(n + 1)), session: session, at: at,
                 body: body)

@@ -50,6 +50,11 @@ final class NodeProcess {
     // MARK: What it says
 
     /// Whether a line with these words was written. Throws where the process has ended.
+    /// The first line of its log with these words.
+    func line(with words: String) throws -> String? {
+        try output().split(separator: "\n").first { $0.contains(words) }.map(String.init)
+    }
+
     func said(_ words: String) throws -> Bool {
         let text = try output()
         guard waitpid(pid, nil, WNOHANG) == 0 else {

@@ -65,7 +65,8 @@ struct RecoveryBench {
             ["--lines-from", "tcp://127.0.0.1:\(feed.port)", "--mdns", "off"])
         var (recording, health, answer, have): (Double?, Double?, Double?, Double?)
         while recording == nil || health == nil || answer == nil || have == nil {
-            guard watch.seconds < 300, try !node.said("error") else { throw BenchError("the node failed: \(name).log") }
+            guard watch.seconds < 300 else { throw BenchError("the node is not there after 300 s") }
+            if let line = try node.line(with: " error ") { throw BenchError("the node said: \(line)") }
             _ = try feed.send(Array("$GPGLL,5057.970,N,00146.110,E,142451,A*27\r\n".utf8))
             if recording == nil, try hasRow(name, left) { recording = watch.seconds }
             if health == nil, PlainRequest.get("/health", port: port) != nil { health = watch.seconds }
