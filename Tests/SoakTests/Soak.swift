@@ -237,12 +237,12 @@ struct Soak: Sendable {
         // Within a gap there is no second one: what happens while a reset sensor prints its banner may show as one.
         let faults = [Gap.Reason.unplugged, Gap.Reason.sensorReset]
         if !faults.contains(where: { reasons[$0] != nil }) { findings.append("gaps of \(side.sensorID): \(reasons)") }
-        // Silence that begins before a process has seen a row belongs to the gap of its start.
-        let longRestart = gaps.contains { gap in
-            gap.reason == Gap.Reason.restart && gap.to!.boottime - gap.from.boottime > 8_000_000_000
-        }
-        if side.wasSilentForOneProcess, reasons[Gap.Reason.silent] == nil, !longRestart {
-            findings.append("no gap of \(side.sensorID) tells of its silence: \(reasons)")
+        // Silence that begins within another gap, that of a start or of a sensor's set-up, belongs to it and makes it
+        // long.
+        let isWithinAnother = gaps.contains { $0.to!.boottime - $0.from.boottime > 4_000_000_000 }
+        if side.wasSilentForOneProcess, reasons[Gap.Reason.silent] == nil, !isWithinAnother {
+            let lengths = gaps.map { "\($0.reason) \(($0.to!.boottime - $0.from.boottime) / 1_000_000) ms" }
+            findings.append("no gap of \(side.sensorID) tells of its silence: \(lengths)")
         }
         for fault in Self.passing where await side.sensor.faultCounts[fault] == nil {
             findings.append("the sensor \(side.sensorID) never met with \(fault)")
