@@ -28,7 +28,10 @@ final class ChunkDigester {
         return ChunkID(digest: digest)
     }
 
-    static func digest(of file: borrowing Descriptor) throws(SyscallError) -> ChunkID {
+    /// `read` is called with the length of each piece.
+    static func digest(
+        of file: borrowing Descriptor, _ read: (Int) -> Void = { _ in }
+    ) throws(SyscallError) -> ChunkID {
         let digester = ChunkDigester()
         var offset: Int64 = 0
         while true {
@@ -36,6 +39,7 @@ final class ChunkDigester {
             if piece.isEmpty { return digester.finish() }
             digester.update(piece[...])
             offset += Int64(piece.count)
+            read(piece.count)
         }
     }
 

@@ -163,14 +163,8 @@ package actor StoreAudit {
     private func digest(of file: borrowing Descriptor, total: Int64) throws -> ChunkID {
         // What the kernel remembers says nothing about the disk.
         file.forgetCache()
-        let digester = ChunkDigester()
-        var offset: Int64 = 0
-        while true {
-            let piece = try file.read(count: 1 << 20, at: offset)
-            if piece.isEmpty { return digester.finish() }
-            digester.update(piece[...])
-            offset += Int64(piece.count)
-            report.bytes += Int64(piece.count)
+        return try ChunkDigester.digest(of: file) { count in
+            report.bytes += Int64(count)
             progress(Progress(doneBytes: report.bytes, totalBytes: total))
         }
     }
