@@ -31,13 +31,13 @@ package struct HTTPPeerDialer: PeerDialing {
 package actor HTTPPeerLink: PeerLink {
     private enum State { case open, closed }
 
-    private let loop: EventLoop
-    private let endpoint: Endpoint
-    private let speaker: HTTPPeerDialer.Speaker
+    let loop: EventLoop
+    let endpoint: Endpoint
+    let speaker: HTTPPeerDialer.Speaker
     private var state = State.open
-    private var idle: [HTTPConnection] = []
-    private var busy: [ObjectIdentifier: HTTPConnection] = [:]
-    private var eventConnection: HTTPConnection?
+    var idle: [HTTPConnection] = []
+    var busy: [ObjectIdentifier: HTTPConnection] = [:]
+    var eventConnection: HTTPConnection?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -86,19 +86,19 @@ package actor HTTPPeerLink: PeerLink {
         return (try await open(), false)
     }
 
-    fileprivate func release(_ connection: HTTPConnection) {
+    func release(_ connection: HTTPConnection) {
         guard busy.removeValue(forKey: ObjectIdentifier(connection)) != nil, state == .open else { return }
         idle.append(connection)
     }
 
-    fileprivate func discard(_ connection: HTTPConnection) async {
+    func discard(_ connection: HTTPConnection) async {
         busy[ObjectIdentifier(connection)] = nil
         await connection.close()
     }
 
     /// Sends a request and gives its response with the connection that carries the body. A kept-alive connection that
     /// the peer had ended is replaced once.
-    fileprivate func exchange(
+    func exchange(
         _ request: HTTPClientRequest
     ) async throws -> (response: HTTPClientResponse, connection: HTTPConnection) {
         var (connection, isUsed) = try await acquire()
@@ -115,7 +115,7 @@ package actor HTTPPeerLink: PeerLink {
     }
 
     /// A whole answer in memory.
-    private func call(
+    func call(
         _ request: HTTPClientRequest, limit: Int
     ) async throws -> (body: [UInt8], headers: HTTPHeaders) {
         let (response, connection) = try await exchange(request)
@@ -136,7 +136,7 @@ package actor HTTPPeerLink: PeerLink {
         return .refused(status: status.code, reason: String((form?.detail ?? status.reason).prefix(200)))
     }
 
-    private func decode<Form: Decodable>(_ form: Form.Type, _ body: [UInt8]) throws(PeerLinkError) -> Form {
+    func decode<Form: Decodable>(_ form: Form.Type, _ body: [UInt8]) throws(PeerLinkError) -> Form {
         do {
             return try WireJSON.decode(form, from: body)
         } catch {
@@ -174,7 +174,7 @@ package actor HTTPPeerLink: PeerLink {
         return FactsAnswer(facts: lines, hasMore: headers[QnodeHeader.more] == "true")
     }
 
-    private func json(_ target: String, _ form: some Encodable) -> HTTPClientRequest {
+    func json(_ target: String, _ form: some Encodable) -> HTTPClientRequest {
         HTTPClientRequest(
             .post, target, headers: ["Content-Type": MediaType.json.description], body: WireJSON.encode(form))
     }
@@ -219,7 +219,7 @@ package actor HTTPPeerLink: PeerLink {
         throw PeerLinkError.malformed(reason: "a chunk's answer without its length")
     }
 
-    private func refusal(
+    func refusal(
         _ response: HTTPClientResponse, on connection: HTTPConnection
     ) async throws -> PeerLinkError {
         do {
