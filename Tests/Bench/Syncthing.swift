@@ -90,12 +90,14 @@ struct Syncthing {
             <folder id="bench" path="\(instance.folder)" type="\(kind)" rescanIntervalS="0" fsWatcherEnabled="false">
             <device id="\(instance.id)"></device><device id="\(peer.id)"></device></folder>
             \(devices.joined(separator: "\n"))
-            <gui enabled="true" tls="false"><address>127.0.0.1:\(instance.gui)</address><apikey>\(Self.key)</apikey></gui>
+            <gui enabled="true" tls="false"><address>127.0.0.1:\(instance.gui)</address>
+            <apikey>\(Self.key)</apikey></gui>
             <options><listenAddress>tcp://127.0.0.1:\(instance.port)</listenAddress>
             <globalAnnounceEnabled>false</globalAnnounceEnabled><localAnnounceEnabled>false</localAnnounceEnabled>
             <relaysEnabled>false</relaysEnabled><natEnabled>false</natEnabled><startBrowser>false</startBrowser>
             <urAccepted>-1</urAccepted><autoUpgradeIntervalH>0</autoUpgradeIntervalH>
-            <crashReportingEnabled>false</crashReportingEnabled><reconnectionIntervalS>1</reconnectionIntervalS></options>
+            <crashReportingEnabled>false</crashReportingEnabled>
+            <reconnectionIntervalS>1</reconnectionIntervalS></options>
             </configuration>
             """
         try Data(text.utf8).write(to: URL(filePath: instance.home + "/config.xml"))
