@@ -1,4 +1,5 @@
-internal import Glibc
+internal import Model
+internal import Reactor
 
 /// The interfaces of this host with their addresses, at one moment.
 package struct Network: Hashable, Sendable {
@@ -45,39 +46,13 @@ package struct InterfaceChoice: Hashable, Sendable {
 }
 
 extension Network {
-    /// Reads the kernel's list.
+    /// As the kernel has them now.
     static func current() -> Network {
-        var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else { return Network([]) }
-        defer { freeifaddrs(list) }
-        var found: [Int32: Interface] = [:]
-        var next = list
-        while let entry = next?.pointee {
-            next = entry.ifa_next
-            let index = Int32(bitPattern: if_nametoindex(entry.ifa_name))
-            guard index > 0 else { continue }
-            let before = found[index]
-            var addresses = before?.addresses ?? []
-            if let address = address(entry.ifa_addr) { addresses.insert(address) }
-            found[index] = Interface(
-                index: index, name: String(cString: entry.ifa_name),
-                isLoopback: entry.ifa_flags & UInt32(IFF_LOOPBACK) != 0, addresses: addresses)
-        }
-        return Network(Array(found.values))
-    }
-
-    private static func address(_ socketAddress: UnsafeMutablePointer<sockaddr>?) -> IPAddress? {
-        guard let socketAddress else { return nil }
-        switch Int32(socketAddress.pointee.sa_family) {
-        case AF_INET:
-            return socketAddress.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { pointer in
-                withUnsafeBytes(of: pointer.pointee.sin_addr) { IPAddress(Array($0)) }
-            }
-        case AF_INET6:
-            return socketAddress.withMemoryRebound(to: sockaddr_in6.self, capacity: 1) { pointer in
-                withUnsafeBytes(of: pointer.pointee.sin6_addr) { IPAddress(Array($0)) }
-            }
-        default: return nil
-        }
+        Network(
+            LocalNetwork.current().interfaces.values.map { interface in
+                Interface(
+                    index: interface.index, name: interface.name, isLoopback: interface.isLoopback,
+                    addresses: Set(interface.addresses.compactMap { IPAddress($0) }))
+            })
     }
 }

@@ -9,6 +9,8 @@ actor EventFeed {
     private enum State {
         case greeting
         case following(after: Int64)
+        /// Nothing lies between `after` and `head`, which need not be asked again.
+        case waiting(after: Int64, head: Int64)
     }
 
     private let loop: EventLoop
@@ -17,6 +19,7 @@ actor EventFeed {
     private let news: @Sendable () -> PeerWatch.News
     private let author: NodeID?
     private let start: Int64?
+    private let heartbeat: Duration
     private let place: EventPlaces.Place
     private var state = State.greeting
     /// What the client knows of the store's health; at first that nothing ever happened to it.
@@ -29,7 +32,7 @@ actor EventFeed {
     /// From behind `start`; nil begins at the head.
     init(
         on loop: EventLoop, store: Store, growth: GrowthWatch, news: @escaping @Sendable () -> PeerWatch.News,
-        author: NodeID?, start: Int64?, place: EventPlaces.Place
+        author: NodeID?, start: Int64?, heartbeat: Duration, place: EventPlaces.Place
     ) {
         self.news = news
         self.loop = loop
@@ -37,6 +40,7 @@ actor EventFeed {
         self.growth = growth
         self.author = author
         self.start = start
+        self.heartbeat = heartbeat
         self.place = place
     }
 
@@ -50,6 +54,7 @@ actor EventFeed {
             return ServerSentEvent.bytes(
                 name: "hello", data: WireJSON.encode(HelloForm(epoch: store.incarnation, head: head)))
         case .following(let seq): return try await piece(after: seq)
+        case .waiting(let seq, let head): return try await wait(after: seq, head: head)
         }
     }
 
@@ -81,14 +86,21 @@ actor EventFeed {
         }
         // Beyond the head of just now: where the newest lines are damaged there is nothing to give, and no use in
         // asking again.
+        state = .waiting(after: seq, head: head)
+        return try await wait(after: seq, head: head)
+    }
+
+    private func wait(after seq: Int64, head: Int64) async throws -> [UInt8]? {
         let isBehind = hasStatus
         let delay = statusDelay(now: SystemClock.monotonic())
         let grown = await growth.grows(
-            beyond: max(seq, head), within: isBehind ? min(delay, Limits.heartbeatInterval) : Limits.heartbeatInterval)
+            beyond: max(seq, head), within: isBehind ? min(delay, heartbeat) : heartbeat)
         // The node stops, or the client has gone: an end in order, and no broken answer.
         if Task.isCancelled { return nil }
         if let status = status(now: SystemClock.monotonic()) { return status }
-        return grown ? try await piece(after: seq) : ServerSentEvent.comment()
+        guard grown else { return ServerSentEvent.comment() }
+        state = .following(after: seq)
+        return try await piece(after: seq)
     }
 
     private func bytes(_ fact: LoggedFact) -> [UInt8] {

@@ -38,6 +38,8 @@ package actor HTTPPeerLink: PeerLink {
     var idle: [HTTPConnection] = []
     var busy: [ObjectIdentifier: HTTPConnection] = [:]
     var eventConnection: HTTPConnection?
+    /// The peer says at any pace that it is there.
+    private var hasBeats = false
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -148,7 +150,9 @@ package actor HTTPPeerLink: PeerLink {
 
     package func greeting() async throws -> PeerGreeting {
         let (body, _) = try await call(HTTPClientRequest(.get, "/v1/node"), limit: Limits.smallAnswerBytes)
-        return try decode(NodeForm.self, body).greeting
+        let greeting = try decode(NodeForm.self, body).greeting
+        hasBeats = greeting.capabilities.contains("heartbeat")
+        return greeting
     }
 
     package func have(author: NodeID?) async throws -> HaveAnswer {
@@ -183,6 +187,7 @@ package actor HTTPPeerLink: PeerLink {
         var items: [String] = []
         if let seq { items.append("after=\(seq)") }
         if let author { items.append("author=\(author)") }
+        if hasBeats { items.append("heartbeat_ms=\(Limits.linkHeartbeat.nanoseconds / 1_000_000)") }
         let query = items.isEmpty ? "" : "?" + items.joined(separator: "&")
         // A stream may rest for a heartbeat; the follower decides when silence is too long.
         let request = HTTPClientRequest(

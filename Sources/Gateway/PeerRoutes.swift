@@ -56,7 +56,7 @@ struct PeerRoutes: Sendable {
                 NodeForm(
                     id: identity.id, name: identity.name, role: identity.role, version: identity.version,
                     epoch: store.incarnation, head: await store.head(),
-                    capabilities: ["facts", "events", "chunks", "clock"])))
+                    capabilities: ["facts", "events", "chunks", "clock", "heartbeat"])))
     }
 
     private func author(_ request: HTTPRequest) throws(CallError) -> NodeID? {
@@ -95,16 +95,28 @@ struct PeerRoutes: Sendable {
     private func events(_ request: HTTPRequest) throws -> HTTPResponse {
         let start = try EventStart(request, epoch: store.incarnation)
         let author = try author(request)
+        let heartbeat = try heartbeat(request)
         guard let place = places.take() else {
             throw CallError(
                 status: .unavailable, code: "limit", detail: "\(Limits.eventStreams) event streams are open already")
         }
         let feed = EventFeed(
-            on: loop, store: store, growth: growth, news: news, author: author, start: start.seq, place: place)
+            on: loop, store: store, growth: growth, news: news, author: author, start: start.seq, heartbeat: heartbeat,
+            place: place)
         var response = HTTPResponse.events { try await feed.next() }
         // Proxies are known to buffer what they forward.
         response.headers.set("X-Accel-Buffering", "no")
         return response
+    }
+
+    /// How often the client wants to hear that the node is there, as far as that is sensible.
+    private func heartbeat(_ request: HTTPRequest) throws(CallError) -> Duration {
+        guard let text = request.query("heartbeat_ms") else { return Limits.heartbeatInterval }
+        guard let wish = Int64(text), wish > 0, wish < 1_000_000 else {
+            throw .invalid("heartbeat_ms= is a number of milliseconds")
+        }
+        let range = Limits.heartbeatRange
+        return min(max(.milliseconds(wish), range.lowerBound), range.upperBound)
     }
 
     private func chunk(_ request: HTTPRequest, _ name: String) async throws -> HTTPResponse {

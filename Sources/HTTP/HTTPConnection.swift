@@ -36,7 +36,7 @@ package actor HTTPConnection {
     package nonisolated let loop: EventLoop
     package nonisolated var unownedExecutor: UnownedSerialExecutor { loop.asUnownedSerialExecutor() }
 
-    private let channel: Channel
+    let channel: Channel
     private let host: String
     private let settings: Settings
     private let parser = MessageParser(.response)

@@ -35,6 +35,10 @@ actor HostLookup {
         of endpoint: Endpoint, on loop: EventLoop, by deadline: MonotonicTime
     ) async throws(HTTPClientError) -> [SocketAddress] {
         if let address = SocketAddress(numeric: endpoint.host, port: endpoint.port) { return [address] }
+        // No name: an IPv6 address whose scope is no interface of this host, at least not now.
+        guard !endpoint.host.contains(":") else {
+            throw .unresolved(host: endpoint.host, reason: "no such interface, or no address")
+        }
         if let found = recent.withLock({ $0[endpoint] }),
             found.at.duration(to: SystemClock.monotonic()) < Limits.lookupKept
         {

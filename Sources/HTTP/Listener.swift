@@ -77,6 +77,7 @@ extension Listener {
         }
         // Inherited by what is accepted: before its first byte.
         try SocketCalls.setNoDelay(descriptor.raw)
+        try SocketCalls.noticeGonePeers(descriptor.raw)
         let raw = descriptor.raw
         guard address.withSockaddr({ Glibc.bind(raw, $0, $1) }) == 0 else { throw SyscallError("bind", code: errno) }
         guard Glibc.listen(raw, Int32(Limits.listenBacklog)) == 0 else { throw SyscallError("listen", code: errno) }

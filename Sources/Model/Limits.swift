@@ -137,8 +137,13 @@ package enum Limits {
     package static let responseBodyBytes = 64 << 20
     /// Bytes queued towards one client before no more is read for it.
     package static let sendQueueBytes = 512 * 1024
-    /// A client whose queue has not moved for this long is cut.
+    /// A client whose queue has not moved for this long is cut, and so is one whose host acknowledges nothing.
     package static let sendStallTime = Duration.seconds(30)
+    /// An accepted connection without traffic is tried after this long and then at these intervals, until
+    /// `sendStallTime` has passed without an answer: one whose peer is gone must not keep its place for long, and a
+    /// tether's outage of seconds ends nothing.
+    package static let keepAliveIdle = Duration.seconds(10)
+    package static let keepAliveInterval = Duration.seconds(5)
     /// A response's body up to this is sent in one piece with its head; copying more costs more than a second call.
     package static let inlineBodyBytes = 32 * 1024
     /// Event-stream clients at once.
@@ -211,17 +216,35 @@ package enum Limits {
     package static let markerTypeBytes = 32
     /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
     package static let markerTextBytes = 4096
-    /// Dials of one peer that wait for an answer at once: a lost packet costs one of them its life, not the peer half a
-    /// minute.
-    package static let dialsOutstanding = 4
+    /// Dials of one peer that wait for an answer at once: four by their pace and their time, so that a lost packet costs
+    /// one of them its life, and two more for when something has changed.
+    package static let dialsOutstanding = 6
+    /// Dials of all peers that wait for an answer at once: descriptors for sixteen silent peers at full pace beside the
+    /// 512 connections that are served; of more, those go first that were met before and have the fewest under way.
+    package static let dialsInAll = 64
+    /// Between two dials of one peer however much there is to hurry: links that flap, announcements that change.
+    package static let hurriedDialInterval = Duration.milliseconds(100)
     /// From dial to connected: six round trips of the slowest tether that is planned for.
     package static let dialTime = Duration.seconds(2)
+    /// How often a followed peer is asked to say that it is there: two may be lost before a link of short round trips
+    /// is suspect. Costs both sides a packet and 0.02 % of a core.
+    package static let linkHeartbeat = Duration.milliseconds(400)
+    /// What a client may ask for: more often would cost more than it tells, less often than everybody gets is no wish.
+    package static let heartbeatRange = Duration.milliseconds(100)...heartbeatInterval
+    /// A link from which nothing was heard for this long is suspect, and a second one is tried: shorter would take a
+    /// lost packet and its repetition for an outage.
+    package static let suspicionFloor = Duration.seconds(1)
+    /// Beside four smoothed round trips, on slow links: one heartbeat.
+    package static let suspicionMargin = linkHeartbeat
+    /// A link with something outstanding, on which nothing has moved for this long, is ended: a stall is a bug, and a
+    /// new connection its cure.
+    package static let stallTime = Duration.seconds(5)
     /// A peer that answers and refuses is asked again less and less often, down to this.
     package static let refusalCeiling = Duration.seconds(30)
     /// An address where another node answered than was announced there is left alone for this long: announcements are
     /// hearsay.
     package static let distrustTime = Duration.seconds(60)
-    /// A peer's answer to a small question; beyond it the link is dead.
+    /// A peer's answer to a small question, while other answers keep the link busy; where nothing moves, `stallTime`.
     package static let answerTime = Duration.seconds(15)
     /// A peer's answer of facts: 1 MiB at 20 kB/s.
     package static let factsAnswerTime = Duration.seconds(60)

@@ -200,6 +200,7 @@ extension NodeRuntime {
                 "discovery", on: discoveryLoop, waiting: parts.loop, patience: Limits.goodbyeTime
             ) { await parts.discovery.run() },
             NamedService("peer watch") { try await parts.peerWatch.run() },
+            NetworkService(on: parts.loop, replicator: parts.replicator, log: log.named("peers")),
             NamedService("sightings") { await followSightings() },
             NamedService("known peers") { await keepPeers() },
             NamedService("known clocks") { try await keepClocks() },

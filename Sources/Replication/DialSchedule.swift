@@ -6,6 +6,9 @@ package struct DialSchedule: Sendable {
     private var lastGood: Endpoint?
     private var turn = 0
     private var notBefore: MonotonicTime?
+    private var lastDial: MonotonicTime?
+    /// Addresses that are new, before all others: a peer that moved is at one of them.
+    private var fresh: [Endpoint] = []
     private var refusals: [Endpoint: Refusal] = [:]
 
     private struct Refusal {
@@ -32,6 +35,8 @@ package struct DialSchedule: Sendable {
     /// All addresses, in order of trust.
     package mutating func setEndpoints(_ new: [Endpoint]) {
         guard new != endpoints else { return }
+        fresh = new.filter { fresh.contains($0) || !endpoints.contains($0) }
+        if !fresh.isEmpty { hurry() }
         endpoints = new
         refusals = refusals.filter { new.contains($0.key) }
         if let lastGood, !new.contains(lastGood) { self.lastGood = nil }
@@ -42,21 +47,44 @@ package struct DialSchedule: Sendable {
     package mutating func next(now: MonotonicTime) -> Decision {
         guard !endpoints.isEmpty else { return .idle }
         if let notBefore, now < notBefore { return .wait(until: notBefore) }
+        if let endpoint = fresh.first(where: { isFree($0, now: now) }) {
+            fresh.removeAll { $0 == endpoint }
+            return dial(endpoint, now: now)
+        }
         let order = lastGood.map { good in [good] + endpoints.filter { $0 != good } } ?? endpoints
         for step in 0..<order.count {
             let endpoint = order[(turn + step) % order.count]
-            if let refusal = refusals[endpoint], now < refusal.notBefore { continue }
+            guard isFree(endpoint, now: now) else { continue }
             turn = (turn + step + 1) % order.count
-            notBefore = now.advanced(by: Limits.dialInterval)
-            return .dial(endpoint)
+            return dial(endpoint, now: now)
         }
         return .wait(until: refusals.values.map(\.notBefore).min() ?? now.advanced(by: Limits.dialInterval))
+    }
+
+    private mutating func dial(_ endpoint: Endpoint, now: MonotonicTime) -> Decision {
+        lastDial = now
+        notBefore = now.advanced(by: Limits.dialInterval)
+        return .dial(endpoint)
+    }
+
+    private func isFree(_ endpoint: Endpoint, now: MonotonicTime) -> Bool {
+        refusals[endpoint].map { $0.notBefore <= now } ?? true
+    }
+
+    /// As far as the pace tells.
+    package func isDue(now: MonotonicTime) -> Bool { !isIdle && notBefore.map { $0 <= now } ?? true }
+
+    /// Until the next look at the schedule is worth while.
+    package func pause(now: MonotonicTime) -> Duration {
+        guard let notBefore, now < notBefore else { return Limits.dialInterval }
+        return now.duration(to: notBefore)
     }
 
     /// The peer itself answered there.
     package mutating func connected(to endpoint: Endpoint) {
         refusals[endpoint] = nil
         lastGood = endpoint
+        fresh = []
         turn = 0
     }
 
@@ -67,9 +95,15 @@ package struct DialSchedule: Sendable {
         refusals[endpoint] = Refusal(count: count, notBefore: now.advanced(by: delay))
     }
 
-    /// Somebody wishes that the peer be tried now.
+    /// Something has changed: the next dial is due now, or soon after the last one.
     package mutating func hurry() {
+        let soonest = lastDial?.advanced(by: Limits.hurriedDialInterval)
+        if let pace = notBefore, let soonest { notBefore = min(pace, soonest) }
+    }
+
+    /// Somebody wishes that the peer be tried now, whatever it said before.
+    package mutating func forgive() {
         refusals = [:]
-        notBefore = nil
+        hurry()
     }
 }

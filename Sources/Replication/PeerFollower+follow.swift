@@ -11,6 +11,8 @@ extension PeerFollower {
         while true {
             try check(connection)
             become(.comparing(connection))
+            // An answer that takes a while is no silence; where one was taken for it, the next link is given its time.
+            suspicion.expectsBeats = connection.hasBeats && !connection.isReplacement
             let began = venue.now()
             let (head, epoch) = try await compare(connection, attachment, greeting, author)
             // Not before: a peer that greets everybody and refuses all else has to be left in peace.
@@ -110,6 +112,7 @@ extension PeerFollower {
         let events = try await within(Limits.answerTime, .events) {
             try await connection.link.events(after: head, author: author)
         }
+        suspicion.expectsBeats = connection.hasBeats
         var cursor = EventCursor(epoch: epoch, position: head, isGapless: author == nil)
         while true {
             let event = try await within(Limits.heartbeatInterval * 3, .events) { try await events.next() }

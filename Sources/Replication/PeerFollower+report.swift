@@ -15,7 +15,8 @@ extension PeerFollower {
     private var reportedState: PeerReport.State {
         switch state {
         case .idle, .retired: .lost
-        case .dialling: schedule.isRefused(now: venue.now()) ? .refused : schedule.isIdle ? .lost : .dialling
+        case .dialling where schedule.isRefused(now: venue.now()): .refused
+        case .dialling: greetingCount > 0 ? .greeting : schedule.isIdle ? .lost : .dialling
         case .greeting: .greeting
         case .comparing: .comparing
         case .live: .live

@@ -3,7 +3,7 @@ internal import Reactor
 internal import Storage
 
 /// Follows one peer for as long as it is known: dials it, for ever; compares holdings; takes its facts as they come;
-/// tells it what is held here. Owns the link.
+/// tells it what is held here. Owns the link, and a second one that is tried while the first is suspect.
 actor PeerFollower {
     let token: PeerDirectory.Token
     let surroundings: Surroundings
@@ -16,11 +16,20 @@ actor PeerFollower {
     private(set) var lastEndpoint: Endpoint?
     private var connectionCount = 0
     /// Calls to the peer that are under way, and until when each may take.
-    private var deadlines: [Int: Deadline] = [:]
+    private(set) var deadlines: [Int: Deadline] = [:]
     private var callCount = 0
     /// Why the follower itself ended the link: then every call ends with `closed`, which says nothing.
-    private var cause: Parting?
+    var cause: Parting?
     private var isUnreachableNoted = false
+    /// Rings when there is a reason to dial before its time, and when dialling is to end.
+    let dialBell = ChangeBell()
+    /// Rings when there is a reason to look at the link before its time.
+    let watchBell = ChangeBell()
+    var suspicion = LinkSuspicion()
+    /// While a second link is tried.
+    var isSeeking = false
+    /// Links whose greeting is awaited.
+    var greetingCount = 0 { didSet { surroundings.bell.ring() } }
     /// Facts of the peer's event stream on their way to the store.
     var inbox: [[UInt8]] = []
     private var waiters: [CheckedContinuation<Void, Never>] = []
@@ -39,6 +48,7 @@ actor PeerFollower {
         let store: Store
         let puller: ChunkPuller
         let dialing: any PeerDialing
+        let dials: DialDesk
         let registry: any FollowerRegistry
         let venue: Venue
         let bell: ChangeBell
@@ -49,6 +59,7 @@ actor PeerFollower {
     enum State {
         case idle
         case dialling
+        /// It has said who it is, and the directory is asked about it.
         case greeting(Connection)
         case comparing(Connection)
         case live(Connection)
@@ -63,18 +74,31 @@ actor PeerFollower {
         }
     }
 
-    /// One link from its dial to its end.
+    /// A link whose peer has said who it is.
+    struct Candidate: Sendable {
+        let link: any PeerLink
+        let endpoint: Endpoint
+        let greeting: PeerGreeting
+    }
+
+    /// One link from its greeting to its end.
     struct Connection: Sendable {
         let number: Int
         let link: any PeerLink
         let endpoint: Endpoint
+        let greeting: PeerGreeting
+        /// It took over from one that was suspect.
+        let isReplacement: Bool
+
+        var hasBeats: Bool { greeting.capabilities.contains("heartbeat") }
     }
 
     /// What is asked of a peer, in the words of a fault.
     enum Call: String { case question, facts, events, statement }
 
-    private struct Deadline {
+    struct Deadline {
         let call: Call
+        let since: MonotonicTime
         let at: MonotonicTime
     }
 
@@ -89,16 +113,40 @@ actor PeerFollower {
         self.surroundings = surroundings
     }
 
-    func setEndpoints(_ endpoints: [Endpoint]) { schedule.setEndpoints(endpoints) }
+    func setEndpoints(_ endpoints: [Endpoint]) {
+        schedule.setEndpoints(endpoints)
+        dialBell.ring()
+    }
 
     /// Tries the peer now, whatever the schedule says.
-    func hurry() { schedule.hurry() }
+    func hurry() {
+        schedule.forgive()
+        dialBell.ring()
+    }
+
+    /// An interface or an address of this host has changed.
+    func networkChanged(from before: LocalNetwork, to after: LocalNetwork) async {
+        schedule.hurry()
+        dialBell.ring()
+        guard let connection = state.connection else { return }
+        let effect = after.effect(since: before, on: await connection.link.localEnd())
+        guard state.connection?.number == connection.number else { return }
+        switch effect {
+        case .none: break
+        case .doubt:
+            suspicion.doubt(now: venue.now())
+            watchBell.ring()
+        case .gone(let reason):
+            cause = Parting(fault: .broken, reason: reason)
+            await connection.link.close()
+        }
+    }
 
     /// Ends the link and dials again, to hear everything anew.
     func compareAnew() async {
         guard let link = state.connection?.link else { return }
         cause = Parting(fault: nil, reason: "something is to be heard anew")
-        schedule.hurry()
+        schedule.forgive()
         await link.close()
     }
 
@@ -106,6 +154,7 @@ actor PeerFollower {
     func retire() async {
         let link = state.connection?.link
         state = .retired
+        dialBell.ring()
         wakeAll()
         await link?.close()
     }
@@ -114,31 +163,48 @@ actor PeerFollower {
 
     /// Until its task is cancelled, or it is retired.
     func run() async {
+        var successor: Candidate?
         while !isRetired, !Task.isCancelled {
-            state = .dialling
-            guard let (link, endpoint) = await dialUntilLinked() else { break }
-            await serve(link, endpoint)
+            if let next = successor {
+                successor = await serve(next, isReplacement: true)
+            } else {
+                state = .dialling
+                guard let first = await dialUntilGreeted() else { break }
+                successor = await serve(first, isReplacement: false)
+            }
         }
+        await successor?.link.close()
         if !isRetired { state = .idle }
     }
 
     // MARK: One connection
 
-    private func serve(_ link: any PeerLink, _ endpoint: Endpoint) async {
+    /// Until the link ends; gives the one that took over.
+    private func serve(_ candidate: Candidate, isReplacement: Bool) async -> Candidate? {
+        let link = candidate.link
         guard !isRetired else {
             await link.close()
-            return
+            return nil
         }
         connectionCount += 1
-        let connection = Connection(number: connectionCount, link: link, endpoint: endpoint)
+        let connection = Connection(
+            number: connectionCount, link: link, endpoint: candidate.endpoint, greeting: candidate.greeting,
+            isReplacement: isReplacement)
         state = .greeting(connection)
-        lastEndpoint = endpoint
+        lastEndpoint = candidate.endpoint
+        lastContact = venue.now()
+        suspicion = LinkSuspicion()
+        var successor: Candidate?
         do {
-            try await withThrowingTaskGroup(of: Void.self) { group in
+            try await withThrowingTaskGroup(of: Candidate?.self) { group in
                 defer { group.cancelAll() }
                 group.addTask { try await self.watch(connection) }
-                group.addTask { try await self.converse(connection) }
-                try await group.next()
+                group.addTask {
+                    try await self.converse(connection)
+                    return nil
+                }
+                successor = try await group.next() ?? nil
+                throw cause ?? Parting(fault: nil, reason: "it is over")
             }
         } catch {
             await end(connection, because: error)
@@ -149,6 +215,7 @@ actor PeerFollower {
         isUnreachableNoted = false
         await surroundings.registry.left(token)
         if !isRetired { state = .dialling }
+        return successor
     }
 
     private func end(_ connection: Connection, because error: any Error) async {
@@ -190,29 +257,8 @@ actor PeerFollower {
         return true
     }
 
-    /// Ends the link when a call takes too long, and in any case when the conversation is over: every call that is
-    /// under way then ends.
-    private func watch(_ connection: Connection) async throws {
-        var parting: any Error = CancellationError()
-        do {
-            while true {
-                try await venue.sleep(.milliseconds(500))
-                let now = venue.now()
-                guard let late = deadlines.values.first(where: { $0.at < now }) else { continue }
-                let silence = Parting(fault: .silent, reason: "no answer in time (\(late.call.rawValue))")
-                cause = silence
-                parting = silence
-                break
-            }
-        } catch {
-            parting = error
-        }
-        await connection.link.close()
-        throw parting
-    }
-
     private func converse(_ connection: Connection) async throws {
-        let greeting = try await within(Limits.answerTime, .question) { try await connection.link.greeting() }
+        let greeting = connection.greeting
         let verdict = await surroundings.registry.met(token, greeting, at: connection.endpoint)
         try check(connection)
         let scope = try admit(greeting, verdict, connection)
@@ -288,7 +334,8 @@ actor PeerFollower {
     ) async throws -> Answer {
         callCount += 1
         let number = callCount
-        deadlines[number] = Deadline(call: call, at: venue.now().advanced(by: limit))
+        let now = venue.now()
+        deadlines[number] = Deadline(call: call, since: now, at: now.advanced(by: limit))
         defer { deadlines[number] = nil }
         let answer = try await body()
         lastContact = venue.now()

@@ -24,13 +24,26 @@ package protocol PeerLink: Sendable {
     /// The exact bytes of facts in these ranges, as many as one answer takes: `POST /v1/facts`.
     func facts(in ranges: Holdings) async throws -> FactsAnswer
 
-    /// The peer's log from behind `seq` on; from its head where that is nil: `GET /v1/events?after=&author=`.
+    /// The peer's log from behind `seq` on; from its head where that is nil: `GET /v1/events?after=&author=`. A peer
+    /// whose greeting names the capability `heartbeat` is asked for one every `Limits.linkHeartbeat`.
     func events(after seq: Int64?, author: NodeID?) async throws -> any PeerEvents
 
     /// A chunk's bytes from `offset` on: `GET /v1/chunks/{sha256}`. `PeerLinkError.notFound` where the peer has it not.
     func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer
 
+    /// Signs of life.
+    func pulse() async -> LinkPulse
+
+    /// Where this host's end of it is; nil where that is not known, or nothing is connected.
+    func localEnd() async -> LocalEnd?
+
     func close() async
+}
+
+extension PeerLink {
+    /// Of a link that cannot tell: its answers are all that is heard.
+    package func pulse() async -> LinkPulse { LinkPulse() }
+    package func localEnd() async -> LocalEnd? { nil }
 }
 
 /// A peer's event stream, read by one reader. Ends with its link.

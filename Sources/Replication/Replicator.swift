@@ -43,6 +43,8 @@ package actor Replicator: FollowerRegistry {
     private let companion: PeerCompanion?
     private let bell = ChangeBell()
     private let puller: ChunkPuller
+    private let dials = DialDesk()
+    private var network: LocalNetwork?
     private var directory: PeerDirectory
     private var followers: [PeerDirectory.Token: PeerFollower] = [:]
     private var acknowledgements: [NodeID: Acknowledgement] = [:]
@@ -168,8 +170,8 @@ package actor Replicator: FollowerRegistry {
                 let follower = PeerFollower(
                     token: token,
                     surroundings: PeerFollower.Surroundings(
-                        store: store, puller: puller, dialing: dialing, registry: self, venue: venue, bell: bell,
-                        log: log, companion: companion))
+                        store: store, puller: puller, dialing: dialing, dials: dials, registry: self, venue: venue,
+                        bell: bell, log: log, companion: companion))
                 followers[token] = follower
                 await follower.setEndpoints(endpoints)
                 starting.append(follower)
@@ -178,6 +180,15 @@ package actor Replicator: FollowerRegistry {
             case .stop(let token): await followers.removeValue(forKey: token)?.retire()
             }
         }
+    }
+
+    /// How this host's interfaces are now: links that have lost theirs end at once, and everybody who is not there is
+    /// dialled at once.
+    package func networkChanged(to after: LocalNetwork) async {
+        let before = network
+        network = after
+        guard let before, before != after else { return }
+        for follower in followers.values { await follower.networkChanged(from: before, to: after) }
     }
 
     // MARK: What peers hold

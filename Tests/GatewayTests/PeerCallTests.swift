@@ -36,6 +36,40 @@ import Timekeeping
         }
     }
 
+    @Test("an event stream beats at the pace that a client asks for, within bounds")
+    func heartbeat() async throws {
+        try await TestNode.with { node in
+            #expect(try await node.link().greeting().capabilities.contains("heartbeat"))
+            let begun = SystemClock.monotonic()
+            let link = try await node.link()
+            _ = try await link.greeting()
+            let events = try await link.events(after: nil, author: nil)
+            guard case .hello = try await events.next() else { throw CancellationError() }
+            // So the link asks; by itself a node beats every five seconds.
+            for _ in 0..<3 { #expect(try await events.next() == .heartbeat) }
+            let time = begun.duration(to: SystemClock.monotonic())
+            #expect(time >= Limits.linkHeartbeat * 3 && time < Limits.heartbeatInterval)
+            let pulse = await link.pulse()
+            let heard = try #require(pulse.lastHeard)
+            // What the stream says moves no question.
+            #expect(heard > begun && (pulse.lastMoved ?? begun) < heard)
+            let end = try #require(await link.localEnd())
+            #expect(end.address == [127, 0, 0, 1] && end.staysInHost)
+            // Facts pass between beats.
+            let marker = try await node.store.record(.marker(Marker(id: "m")), in: nil)
+            var event = try await events.next()
+            while event == .heartbeat { event = try await events.next() }
+            guard case .fact(_, _, _, let bytes) = event else { throw CancellationError() }
+            #expect(bytes == marker.bytes)
+            #expect(try await events.next() == .heartbeat)
+            await link.close()
+            #expect(await link.pulse().lastHeard == nil)
+            for wish in ["", "x", "-1", "0", "1e3"] {
+                #expect(try await node.call(.get, "/v1/events?heartbeat_ms=\(wish)").status.code == 422)
+            }
+        }
+    }
+
     @Test("a chunk comes whole, from an offset, and not at all where it is not held")
     func chunks() async throws {
         try await TestNode.with { node in

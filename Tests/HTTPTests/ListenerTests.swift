@@ -32,6 +32,41 @@ import Testing
         #expect(SocketAddress(numeric: "localhost", port: 1) == nil && SocketAddress(numeric: "", port: 1) == nil)
     }
 
+    @Test("a peer that is gone without a word keeps its place for half a minute at most, an idle one's too")
+    func gonePeers() throws {
+        let listener = try Listener.tcp(#require(Endpoint("127.0.0.1:0")))
+        let endpoint = try #require(listener.endpoint)
+        let client = try SocketCalls.open(family: AF_INET)
+        let (raw, address) = (client.raw, try #require(SocketAddress(numeric: endpoint.host, port: endpoint.port)))
+        _ = address.withSockaddr { connect(raw, $0, $1) }
+        var entry = pollfd(fd: listener.descriptor.raw, events: Int16(POLLIN), revents: 0)
+        #expect(poll(&entry, 1, 10_000) == 1)
+        guard let socket = try SocketCalls.accept(listener.descriptor.raw) else {
+            Issue.record("nobody waits")
+            return
+        }
+        let accepted = socket.takeDescriptor()
+        func option(_ level: Int32, _ name: Int32) -> Int32 {
+            var value: Int32 = -1
+            var length = socklen_t(MemoryLayout<Int32>.size)
+            return getsockopt(accepted.raw, level, name, &value, &length) == 0 ? value : -1
+        }
+        let tcp = Int32(IPPROTO_TCP)
+        #expect(option(SOL_SOCKET, SO_KEEPALIVE) == 1)
+        #expect(option(tcp, TCP_KEEPIDLE) == 10 && option(tcp, TCP_KEEPINTVL) == 5)
+        #expect(option(tcp, TCP_USER_TIMEOUT) == 30_000)
+    }
+
+    @Test("an IPv6 address with the scope of no interface is told at once and asked of no resolver")
+    func scopes() async throws {
+        let begun = SystemClock.monotonic()
+        await #expect(throws: HTTPClientError.self) {
+            _ = try await HTTPConnection.open(to: #require(Endpoint("[fe80::1%nosuch0]:1")), on: testLoop)
+        }
+        #expect(begun.duration(to: SystemClock.monotonic()) < .seconds(1))
+        #expect(SocketAddress(numeric: "fe80::1%lo", port: 9150)?.endpoint == Endpoint("[fe80::1%lo]:9150"))
+    }
+
     @Test("what stands in the way of listening is told in one sentence")
     func errors() async throws {
         let server = HTTPServer(on: testLoop) { _ in .text("") }

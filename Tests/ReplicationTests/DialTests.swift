@@ -35,6 +35,29 @@ import Testing
         #expect(dials(&schedule, from: 20, count: 3) == [a, b, a])
     }
 
+    @Test("a new address is dialled first and at once; haste has its bounds")
+    func hurry() {
+        var schedule = DialSchedule()
+        schedule.setEndpoints([a, b])
+        #expect(dials(&schedule, from: 0, count: 2) == [a, b])
+        schedule.connected(to: b)
+        #expect(dials(&schedule, from: 10, count: 1) == [b])
+        schedule.setEndpoints([a, b, c])
+        #expect(schedule.next(now: Sample.time(10.05)) == .wait(until: Sample.time(10.1)))
+        #expect(schedule.next(now: Sample.time(10.1)) == .dial(c))
+        #expect(schedule.next(now: Sample.time(10.2)) == .wait(until: Sample.time(10.6)))
+        schedule.hurry()
+        #expect(schedule.isDue(now: Sample.time(10.2)) && schedule.pause(now: Sample.time(10.15)) == .milliseconds(50))
+        #expect(schedule.next(now: Sample.time(10.2)) == .dial(b))
+        // The clock is not wound forward by more than there is to wait.
+        schedule.hurry()
+        #expect(schedule.next(now: Sample.time(10.25)) == .wait(until: Sample.time(10.3)))
+        // Who refused is left in peace, whatever the network does.
+        schedule.refused(by: a, now: Sample.time(10.3))
+        schedule.hurry()
+        #expect(dials(&schedule, from: 10.3, count: 2) == [c, b])
+    }
+
     @Test("an address that refuses is asked less and less often, the others as before; never given up")
     func refusals() {
         var schedule = DialSchedule()
@@ -58,7 +81,7 @@ import Testing
         #expect(zip(gaps, gaps.dropFirst()).allSatisfy { $0 <= $1 + Limits.dialInterval })
         #expect(gaps.allSatisfy { $0 <= Limits.refusalCeiling + Limits.dialInterval })
         #expect(gaps.last! >= Limits.refusalCeiling)
-        schedule.hurry()
+        schedule.forgive()
         #expect(schedule.next(now: now) == .dial(a) || schedule.next(now: now.advanced(by: .seconds(1))) == .dial(a))
     }
 }

@@ -171,6 +171,11 @@ extension Lab {
         }
     }
 
+    /// Pulls that host's cable out of the switch: the host sees its carrier go.
+    package func pullCable(_ side: String) throws { try ip("s", "link set port-\(side) down") }
+
+    package func plugCable(_ side: String) throws { try ip("s", "link set port-\(side) up") }
+
     /// ip(8) within a namespace.
     package func ip(_ side: String, _ arguments: String) throws { try shell("ip -n \(space(side)) \(arguments)") }
 

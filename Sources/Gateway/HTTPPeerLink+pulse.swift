@@ -1,0 +1,30 @@
+internal import HTTP
+package import Model
+internal import Reactor
+package import Replication
+
+extension HTTPPeerLink {
+    /// Connections that carry an endless stream: their bytes answer no question.
+    private var streams: [HTTPConnection] { [eventConnection].compactMap { $0 } }
+
+    package func pulse() async -> LinkPulse {
+        var pulse = LinkPulse()
+        let now = SystemClock.monotonic()
+        let streams = streams.map { ObjectIdentifier($0) }
+        for connection in idle + busy.values {
+            guard let reading = await connection.transport else { continue }
+            let at = now.advanced(by: .zero - reading.silence)
+            pulse.lastHeard = max(pulse.lastHeard ?? at, at)
+            pulse.roundTrip = max(pulse.roundTrip, reading.roundTrip)
+            if !streams.contains(ObjectIdentifier(connection)) { pulse.lastMoved = max(pulse.lastMoved ?? at, at) }
+        }
+        return pulse
+    }
+
+    package func localEnd() async -> LocalEnd? {
+        for connection in idle + busy.values {
+            if let end = await connection.localEnd { return end }
+        }
+        return nil
+    }
+}
