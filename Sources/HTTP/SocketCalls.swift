@@ -25,9 +25,9 @@ enum SocketCalls {
         try set(descriptor, level: Int32(IPPROTO_TCP), TCP_NODELAY, to: 1)
     }
 
-    /// A peer that is gone without a word, its cable pulled or its power cut, is noticed within `sendStallTime`: by what
-    /// it does not acknowledge, or where nothing is sent, by probes. Without this the kernel tries for a quarter of an
-    /// hour, or never.
+    /// A peer that is gone without a word, its cable pulled or its power cut, is noticed within `sendStallTime`: by
+    /// what it does not acknowledge, or where nothing is sent, by probes. Without this the kernel tries for a quarter
+    /// of an hour, or never.
     static func noticeGonePeers(_ descriptor: Int32) throws(SyscallError) {
         let tcp = Int32(IPPROTO_TCP)
         try set(descriptor, level: SOL_SOCKET, SO_KEEPALIVE, to: 1)

@@ -216,8 +216,8 @@ package enum Limits {
     package static let markerTypeBytes = 32
     /// A marker's text: a sentence or a few; the fact that carries it has room for sixteen times as much.
     package static let markerTextBytes = 4096
-    /// Dials of one peer that wait for an answer at once: four by their pace and their time, so that a lost packet costs
-    /// one of them its life, and two more for when something has changed.
+    /// Dials of one peer that wait for an answer at once: four by their pace and their time, so that a lost packet
+    /// costs one of them its life, and two more for when something has changed.
     package static let dialsOutstanding = 6
     /// Dials of all peers that wait for an answer at once: descriptors for sixteen silent peers at full pace beside the
     /// 512 connections that are served; of more, those go first that were met before and have the fewest under way.

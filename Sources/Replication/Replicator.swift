@@ -176,7 +176,11 @@ package actor Replicator: FollowerRegistry {
                 await follower.setEndpoints(endpoints)
                 starting.append(follower)
                 starter.yield()
-            case .setEndpoints(let token, let endpoints): await followers[token]?.setEndpoints(endpoints)
+            case .setEndpoints(let token, let endpoints):
+                log.info(
+                    "a peer's addresses changed", ("peer", directory.entries[token]?.name ?? "unknown"),
+                    ("endpoints", endpoints.map(\.description).joined(separator: " ")))
+                await followers[token]?.setEndpoints(endpoints)
             case .stop(let token): await followers.removeValue(forKey: token)?.retire()
             }
         }

@@ -113,17 +113,62 @@ struct LinkTests {
             let begun = SystemClock.monotonic()
             try await lab.ip("a", "addr del 10.77.0.1/24 dev tether")
             try await lab.ip("a", "addr add 10.77.0.9/24 dev tether")
-            try await mirror.topside.status("announced") { status in
-                status.discovery.seen.contains { $0.hasPrefix("vehicle") }
-                    && status.peers.contains {
-                        $0.endpoint == Endpoint("10.77.0.9:9150")
-                    }
+            _ = try await mirror.topside.process.wait("the announcement") { lines in
+                lines.first { $0.contains("addresses changed") && $0.contains("10.77.0.9:9150") }
+            }
+            let announced = SystemClock.monotonic()
+            let held = try await chunks(mirror.topside)
+            let flowed = try await flows(mirror, beyond: held, since: announced)
+            print(
+                "network: the vehicle's address changed on a switch: announced after "
+                    + "\(begun.duration(to: announced).rounded), bytes \(flowed.rounded) later")
+            #expect(flowed < .seconds(3))
+            #expect(try await mirror.converged().count == 1)
+        }
+    }
+
+    @Test("a cable that goes in and out twice a second stalls nothing for longer, and fills no places")
+    func flapping() async throws {
+        try await Lab.run(.bridge) { lab in
+            let mirror = try await pair(lab)
+            for _ in 0..<12 {
+                try await lab.pullCable("b")
+                try await lab.loop.sleep(for: .milliseconds(500))
+                try await lab.plugCable("b")
+                try await lab.loop.sleep(for: .milliseconds(500))
             }
             let held = try await chunks(mirror.topside)
-            let flowed = try await flows(mirror, beyond: held, since: begun)
-            print("network: the vehicle's address changed on a switch: bytes after \(flowed.rounded)")
-            #expect(flowed < .seconds(6))
+            let flowed = try await flows(mirror, beyond: held, since: SystemClock.monotonic())
+            print("network: out and in twelve times: the next chunk after \(flowed.rounded)")
+            #expect(flowed < .seconds(4))
             #expect(try await mirror.converged().count == 1)
+        }
+    }
+
+    @Test("IPv6 link-local alone: the cable out and back, and the address known to the next process")
+    func linkLocal() async throws {
+        try await Lab.run(.bridge) { lab in
+            for side in ["a", "b"] { try await lab.ip(side, "-4 addr flush dev tether") }
+            let first = try await pair(lab)
+            try await lab.pullCable("b")
+            try await first.topside.status("noticed") { $0.live("vehicle") == nil }
+            try await backlog(first)
+            let held = try await chunks(first.topside)
+            let begun = SystemClock.monotonic()
+            try await lab.plugCable("b")
+            let flowed = try await flows(first, beyond: held, since: begun)
+            print("network: link-local, cable out of the topside, back: \(flowed.rounded)")
+            #expect(flowed < .seconds(4))
+            try await first.topside.process.kill9()
+            let second = Mirror(vehicle: first.vehicle, topside: try await .topside(lab, options: ["--mdns", "off"]))
+            let status = try await second.topside.status("remembered") { $0.live("vehicle") != nil }
+            let endpoint = try #require(status.live("vehicle")?.endpoint)
+            #expect(endpoint.host.hasPrefix("fe80::") && endpoint.host.hasSuffix("%tether"))
+            // A person may name it so, too.
+            try await second.topside.process.kill9()
+            let named = try await LabNode.topside(
+                lab, name: "named", options: ["--mdns", "off", "--peer", "\(endpoint)"])
+            try await Mirror(vehicle: first.vehicle, topside: named).converged()
         }
     }
 
