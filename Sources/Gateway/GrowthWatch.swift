@@ -33,15 +33,16 @@ package actor GrowthWatch {
             }
             group.cancelAll()
         }
-        for key in waiters.keys { release(key) }
+        releaseAll()
     }
 
     /// What happens to the store is told on event streams, too: all of them look again.
     private func followHealth() async {
-        for await _ in store.incidents.changes() {
-            for key in waiters.keys { release(key) }
-        }
+        for await _ in store.incidents.changes() { releaseAll() }
     }
+
+    /// Something that is no fact has changed: all who wait look again.
+    func releaseAll() { for key in waiters.keys { release(key) } }
 
     private func release(_ key: Int64) {
         guard let waiter = waiters.removeValue(forKey: key) else { return }
