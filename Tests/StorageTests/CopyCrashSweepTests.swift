@@ -135,32 +135,32 @@ private struct CopyWorkload {
 
     /// Every row that was acknowledged is there: in a copy, in a chunk, as the beginning of a pull, or set aside where
     /// that was what was asked for.
-    func check() async throws {
+    func check(_ what: Comment) async throws {
         let lanes = Store.Lanes()
         defer { lanes.stop() }
         let store = try await Store.open(
             path + "/data", node: Scratch.author, incarnation: .random(), lanes: lanes, log: .silent)
-        try await checkBytes(store)
+        try await checkBytes(store, what)
         let copies = await store.copies()
         for copy in copies {
             let name = "\(path)/data/open/\(Self.author)/\(Self.session)/\(copy.slot.stream).\(copy.slot.index)"
             let bytes = try #require(FileManager.default.contents(atPath: name).map(Array.init))
-            #expect(Int64(bytes.count) == copy.length)
+            #expect(Int64(bytes.count) == copy.length, what)
             let written = Self.chunk(copy.slot.stream, copy.slot.index, 3)
-            #expect(written.starts(with: bytes) || bytes.suffix(4).elementsEqual(Array("torn".utf8)))
+            #expect(written.starts(with: bytes) || bytes.suffix(4).elementsEqual(Array("torn".utf8)), what)
         }
         let audit = try await StoreAudit(of: path + "/data", node: Scratch.author, on: lanes.scrub).run()
         // A store that failed in this very process may close its index late.
-        #expect(audit.findings.allSatisfy { $0.isHarmless || $0.kind == .staleIndex }, "\(audit.findings)")
+        #expect(audit.findings.allSatisfy { $0.isHarmless || $0.kind == .staleIndex }, "\(what): \(audit.findings)")
         if acknowledged.contains("closed") {
-            #expect(copies.isEmpty)
-            #expect(try await store.session(Self.session).end?.reason == "closed_by_peer")
+            #expect(copies.isEmpty, what)
+            #expect(try await store.session(Self.session).end?.reason == "closed_by_peer", what)
         }
-        try await goOn(store, copies)
+        try await goOn(store, copies, what)
         try await store.close()
     }
 
-    private func checkBytes(_ store: Store) async throws {
+    private func checkBytes(_ store: Store, _ what: Comment) async throws {
         let names = try FileManager.default.subpathsOfDirectory(atPath: path + "/data")
         let kept = names.filter { name in
             ["chunks/", "open/\(Self.author)", "incoming/", "quarantine/"].contains { name.hasPrefix($0) }
@@ -171,28 +171,29 @@ private struct CopyWorkload {
             let (index, rows) = (try #require(Int64(words[1])), try #require(Int(words[2])))
             for stream in [StreamName.data, .raw] {
                 let bytes = Self.chunk(stream, index, rows)
-                #expect(files.contains { $0.starts(with: bytes) }, "\(stream).\(index) with \(rows) rows is gone")
+                let isThere = files.contains { $0.starts(with: bytes) }
+                #expect(isThere, "\(what): \(stream).\(index) with \(rows) rows is gone")
             }
         }
         for line in acknowledged where line.hasPrefix("sealed ") {
             let id = try #require(ChunkID(line.dropFirst(7)))
-            #expect(ChunkDigester.digest(of: try await store.contents(id)) == id)
+            #expect(ChunkDigester.digest(of: try await store.contents(id)) == id, what)
         }
         let facts = try await store.facts(after: 0, limit: 1000)
-        #expect(try await store.holdings().holdings.count == Int64(facts.count))
+        #expect(try await store.holdings().holdings.count == Int64(facts.count), what)
     }
 
     /// Copies go on where they stopped, and may be closed.
-    private func goOn(_ store: Store, _ copies: [CopyState]) async throws {
+    private func goOn(_ store: Store, _ copies: [CopyState], _ what: Comment) async throws {
         guard acknowledged.contains("session") else { return }
         for copy in copies {
             let piece = CopyPiece(
                 slot: copy.slot, offset: copy.length, bytes: Array("more\n".utf8), rows: 1, firstRow: copy.firstRow,
                 first: Self.pair, last: Self.pair)
-            #expect(try await store.appendCopies([piece]).isEmpty)
+            #expect(try await store.appendCopies([piece]).isEmpty, what)
         }
         let closed = try await store.closeSession(Self.session)
-        #expect(closed.sealed.count == copies.count)
+        #expect(closed.sealed.count == copies.count, what)
         #expect(await store.copies().isEmpty)
         #expect(try await store.session(Self.session).end?.reason == "closed_by_peer")
     }
@@ -209,7 +210,7 @@ private struct CopyWorkload {
         defer { try? FileManager.default.removeItem(atPath: path) }
         let plan = FaultPlan()
         try await FaultPlan.$current.withValue(plan) { try await CopyWorkload(path: path).run() }
-        try await CopyWorkload(path: path).check()
+        try await CopyWorkload(path: path).check("nothing failed")
         return plan.callCount
     }
 
@@ -223,7 +224,7 @@ private struct CopyWorkload {
                     try await CopyWorkload(path: path).run()
                 }
             }
-            try await CopyWorkload(path: path).check()
+            try await CopyWorkload(path: path).check("died in call \(call)")
         }
     }
 
@@ -246,7 +247,7 @@ private struct CopyWorkload {
                 case .fail, .kill: break
                 }
             }
-            try await CopyWorkload(path: path).check()
+            try await CopyWorkload(path: path).check("call \(call): \(fault)")
         }
     }
 
@@ -263,7 +264,7 @@ private struct CopyWorkload {
                 // Opening, the session's fact and this node's own session are not repeated.
                 #expect(!CopyWorkload(path: path).hasCopied, "call \(call): \(error)")
             }
-            try await CopyWorkload(path: path).check()
+            try await CopyWorkload(path: path).check("six calls failed from \(call) on")
         }
     }
 }
