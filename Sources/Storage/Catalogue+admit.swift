@@ -47,6 +47,11 @@ extension Catalogue {
         }
         let done = candidates.indices.filter { failures[$0] == nil }.map { candidates[$0] }
         for candidate in done { show(candidate.session, candidate.chunk) }
+        await settleCopies(
+            done.compactMap { candidate in
+                let slot = journal.copySlots[candidate.session, candidate.chunk.stream, candidate.chunk.index]
+                return slot == candidate.slot ? nil : slot
+            })
         do {
             try await journal.sealed(done.map(\.recorded.fact.name), slots: done.compactMap(\.slot))
         } catch {

@@ -54,10 +54,10 @@ extension Catalogue {
     }
 
     /// Only this process writes facts of this incarnation: one from outside that is not held is a forgery.
-    private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
+    func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.
-    private func adoptHeld(_ new: [RecordedFact], sessions: [SessionID]) throws(StoreError) -> Int {
+    func adoptHeld(_ new: [RecordedFact], sessions: [SessionID]) throws(StoreError) -> Int {
         var candidates = new
         for session in Set(sessions) {
             candidates += try indexed { index throws(SQLite.Failure) in try index.heardFacts(of: session) }
