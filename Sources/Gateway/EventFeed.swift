@@ -16,7 +16,7 @@ actor EventFeed {
     private let growth: GrowthWatch
     private let author: NodeID?
     private let start: Int64?
-    private let place: EventPlaces.Place
+    private let place: StreamPlaces.Place
     private var state = State.greeting
     /// What the client knows of the store's health; at first that nothing ever happened to it.
     private var toldVersion: Int64 = 0
@@ -26,7 +26,7 @@ actor EventFeed {
 
     /// From behind `start`; nil begins at the head.
     init(
-        on loop: EventLoop, store: Store, growth: GrowthWatch, author: NodeID?, start: Int64?, place: EventPlaces.Place
+        on loop: EventLoop, store: Store, growth: GrowthWatch, author: NodeID?, start: Int64?, place: StreamPlaces.Place
     ) {
         self.loop = loop
         self.store = store
@@ -110,26 +110,5 @@ struct EventStart {
         } else {
             seq = nil
         }
-    }
-}
-
-/// How many event streams there may be at once. A place is given back when its stream is gone.
-final class EventPlaces: Sendable {
-    private let taken = Locked(0)
-
-    final class Place: Sendable {
-        private let places: EventPlaces
-        fileprivate init(_ places: EventPlaces) { self.places = places }
-        deinit { places.taken.withLock { $0 -= 1 } }
-    }
-
-    /// nil where all are taken.
-    func take() -> Place? {
-        let isFree = taken.withLock { taken in
-            guard taken < Limits.eventStreams else { return false }
-            taken += 1
-            return true
-        }
-        return isFree ? Place(self) : nil
     }
 }

@@ -75,6 +75,9 @@ package actor HTTPPeerLink: PeerLink {
         return connection
     }
 
+    /// A connection that no other exchange gets.
+    func openLive() async throws -> HTTPConnection { try await open() }
+
     /// A connection for one exchange, and whether it was used before.
     private func acquire() async throws -> (connection: HTTPConnection, isUsed: Bool) {
         guard state == .open else { throw PeerLinkError.closed }

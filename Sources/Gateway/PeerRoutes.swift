@@ -30,7 +30,7 @@ struct PeerRoutes: Sendable {
     let store: Store
     let growth: GrowthWatch
     let reader: ChunkReader
-    let places = EventPlaces()
+    let places = StreamPlaces(limit: Limits.eventStreams)
     /// A peer stated what it holds.
     let stated: @Sendable (StatementForm) async -> AcknowledgedHoldings.Outcome
 
@@ -54,7 +54,7 @@ struct PeerRoutes: Sendable {
                 NodeForm(
                     id: identity.id, name: identity.name, role: identity.role, version: identity.version,
                     epoch: store.incarnation, head: await store.head(),
-                    capabilities: ["facts", "events", "chunks", "clock"])))
+                    capabilities: ["facts", "events", "chunks", "clock", "tail"])))
     }
 
     private func author(_ request: HTTPRequest) throws(CallError) -> NodeID? {

@@ -46,7 +46,11 @@ extension Catalogue {
             for position in sound { failures[position] = error }
         }
         let done = candidates.indices.filter { failures[$0] == nil }.map { candidates[$0] }
-        for candidate in done { show(candidate.session, candidate.chunk) }
+        for candidate in done {
+            // Law 1 is met: who has copied it so far need not send for it again.
+            if let slot = candidate.slot { journal.board.ended(slot, .sealed(fact: candidate.recorded.bytes)) }
+            show(candidate.session, candidate.chunk)
+        }
         do {
             try await journal.sealed(done.map(\.recorded.fact.name), slots: done.compactMap(\.slot))
         } catch {

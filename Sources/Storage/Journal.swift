@@ -30,6 +30,8 @@ actor Journal {
     /// Chunks that recovery found and that may be sealed already: the log has to be asked before they are.
     private var doubtful: Set<ChunkSlot>
     private var recording: RecordingFile
+    /// How far the open chunks are, for those who copy them.
+    nonisolated let board = TailBoard()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
 
@@ -176,6 +178,7 @@ actor Journal {
             throw DataDirectory.explain(error, path: directory.path)
         }
         for addition in inOrder { acknowledge(addition) }
+        board.grew(inOrder.map { $0.chunk.growth(by: $0.bytes, first: $0.first) })
         rollWhereDue()
         return inOrder.map(\.chunk.state)
     }
@@ -271,6 +274,7 @@ actor Journal {
                     try healSuspect(chunk)
                     try chunk.flush()
                     try chunk.cutSurplus()
+                    board.moved(chunk.slot, to: chunk.file, lengthInFile: chunk.lengthInFile)
                 }
             }
             open[key] = nil
