@@ -158,6 +158,8 @@ package struct SessionEnd: Hashable, Sendable, Codable {
         package static let superseded = "superseded"
         package static let interrupted = "interrupted"
         package static let powerLost = "power_lost"
+        /// A peer that had copies closed it, since its author did not come back.
+        package static let closedByPeer = "closed_by_peer"
     }
 
     package let reason: String

@@ -54,7 +54,7 @@ extension Catalogue {
     }
 
     /// Only this process writes facts of this incarnation: one from outside that is not held is a forgery.
-    private func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
+    func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.
     private func adoptHeld(_ new: [RecordedFact], sessions: [SessionID]) throws(StoreError) -> Int {

@@ -32,7 +32,7 @@ extension Catalogue {
                 continue
             }
             guard let recorded = RecordedFact(parsing: seal.fact), let file = try sealedFile(seal),
-                let candidate = Candidate(recorded, source: seal.source.candidate, file: file)
+                let candidate = Candidate(recorded, source: source(of: seal), file: file)
             else {
                 log.error("a chunk that was being sealed is gone or damaged", ("chunk", seal.id))
                 try setAside(seal)
@@ -47,6 +47,14 @@ extension Catalogue {
         let unfinished = Set(lost.map(\.name))
         try await journal.sealed(seals.keys.filter { !unfinished.contains($0) }, slots: slots)
         return lost
+    }
+
+    /// Where a new copy has taken the place of the one that was sealed, nothing of it is moved.
+    private func source(of seal: WALRecord.Seal) -> Candidate.Source {
+        switch seal.source {
+        case .open(let slot): journal.copySlots.contains(slot) ? .incoming : .open(slot)
+        case .incoming: .incoming
+        }
     }
 
     private func finish(_ group: inout [Candidate]) async throws(StoreError) {
@@ -68,7 +76,7 @@ extension Catalogue {
 
     /// What is left of a chunk that was being sealed and does not have its digest.
     private func setAside(_ seal: WALRecord.Seal) throws(StoreError) {
-        guard case .open(let slot) = seal.source else { return }
+        guard case .open(let slot) = seal.source, !journal.copySlots.contains(slot) else { return }
         try lifting { () throws(SyscallError) in
             let folder = try directory.openFolder(author: slot.author, session: slot.session)
             let name = OpenChunk.fileName(slot)
@@ -101,15 +109,6 @@ extension Catalogue {
         } catch {
             if error.isNotFound { return nil }
             throw error
-        }
-    }
-}
-
-extension WALRecord.Seal.Source {
-    fileprivate var candidate: Candidate.Source {
-        switch self {
-        case .open(let slot): .open(slot)
-        case .incoming: .incoming
         }
     }
 }

@@ -67,6 +67,15 @@ actor DiskRoom {
         return space.takesRows(2 * Int64(bytes))
     }
 
+    /// Whether so many bytes of live copies may be written: like all that comes from peers they leave alone what is to
+    /// be kept free. Call on a disk lane.
+    nonisolated func takesCopies(_ bytes: Int) -> Bool {
+        guard let space else { return true }
+        guard space.level == .ample else { return false }
+        // Once in the write-ahead log, once in the copy.
+        return measuredFree().map { $0 - 2 * Int64(bytes) >= space.minFree } ?? true
+    }
+
     /// Whether a session may begin.
     func isOpenForRows() -> Bool { takesRows(0) }
 

@@ -48,11 +48,15 @@ extension Journal {
             }
             records.append(.checkpoint(chunk.checkpoint))
         }
+        records += try synchronizeCopies()
         let sealing = Set(pendingSeals.values.map(\.source))
         // The segments that go hold bytes of these as well: they are relied on only once their own files are durable.
         for chunk in closing.values {
-            try synchronize(chunk)
+            try synchronize(chunk.slot, chunk.file, length: chunk.bytes, checksum: chunk.checksum)
             if !sealing.contains(.open(chunk.slot)) { records.append(.checkpoint(chunk.checkpoint)) }
+        }
+        for copy in leaving.values where !sealing.contains(.open(copy.slot)) {
+            records.append(.checkpoint(copy.checkpoint))
         }
         records += pendingSeals.values.map(WALRecord.seal) + pendingFacts.values.map { .fact($0.bytes) }
         let old = wal.segmentNumber
@@ -81,17 +85,17 @@ extension Journal {
     }
 
     /// A closed chunk waits for its seal, which may have given it its name meanwhile.
-    private func synchronize(_ chunk: ClosedChunk) throws(SyscallError) {
+    func synchronize(_ slot: ChunkSlot, _ file: SharedFile, length: Int64, checksum: UInt32) throws(SyscallError) {
         do {
-            try chunk.file.synchronizeOnce()
+            try file.synchronizeOnce()
         } catch {
-            let folder = try directory.openFolder(author: node, session: chunk.slot.session)
-            let name = OpenChunk.fileName(chunk.slot)
+            let folder = try directory.openFolder(author: slot.author, session: slot.session)
+            let name = OpenChunk.fileName(slot)
             guard try folder.kind(of: name) == .file else { return }
-            _ = try chunk.file.writeAnew(
-                as: name, in: folder, length: chunk.bytes, keeping: "\(chunk.slot.session).\(name).failed",
+            _ = try file.writeAnew(
+                as: name, in: folder, length: length, keeping: "\(slot.session).\(name).failed",
                 in: directory.quarantine
-            ) { Checksum($0).value == chunk.checksum }
+            ) { Checksum($0).value == checksum }
             incidents.report(.chunkWrittenAnew, "chunk \(name) was written anew: its file failed (\(error))")
         }
     }
@@ -101,7 +105,7 @@ extension Journal {
     /// old one is set aside.
     func healSuspect(_ chunk: OpenChunk) throws(SyscallError) {
         guard chunk.isSuspect else { return }
-        let folder = try directory.openFolder(author: node, session: chunk.slot.session)
+        let folder = try directory.openFolder(author: chunk.slot.author, session: chunk.slot.session)
         let aside = "\(chunk.slot.session).\(chunk.fileName).failed"
         let file = try chunk.file.writeAnew(
             as: chunk.fileName, in: folder, length: chunk.lengthInFile, tail: chunk.tail, keeping: aside,

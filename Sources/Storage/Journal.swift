@@ -1,7 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// The commit lane's owner: the write-ahead log, the open chunks and the sessions of this node. It never touches the
+/// The commit lane's owner: the write-ahead log, the open chunks and the sessions of this node, and its live copies of
+/// other nodes' open chunks. It never touches the
 /// index and never hashes for another.
 actor Journal {
     struct Key: Hashable {
@@ -12,15 +13,21 @@ actor Journal {
     private let lane: DiskLane
     let directory: DataDirectory
     let node: NodeID
-    private let room: DiskRoom
+    let room: DiskRoom
     let incidents: StoreIncidents
-    private let now: @Sendable () -> ClockReading
+    let now: @Sendable () -> ClockReading
     var wal: WriteAheadLog
     /// The last append or sync failed: the segment is left alone and the next commit begins another.
     var walFailed = false
     private var sessions: [SessionID: SessionState]
     var open: [Key: OpenChunk] = [:]
     var closing: [ChunkSlot: ClosedChunk]
+    /// Live copies of other nodes' open chunks.
+    var copies: [ChunkSlot: OpenChunk] = [:]
+    /// Copies that take no bytes any more: they are being sealed, used by a pull, or set aside.
+    var leaving: [ChunkSlot: CopyFile] = [:]
+    /// Where there are copies, for those who only want to know that.
+    nonisolated let copySlots = CopySlots()
     var pendingSeals: [FactName: WALRecord.Seal]
     /// Gaps that recovery found, until they are in the log.
     var pendingFacts: [FactName: RecordedFact]
@@ -52,6 +59,13 @@ actor Journal {
         pendingSeals = recovered.seals
         doubtful = recovered.mayBeSealed ? Set(recovered.closed.map(\.slot)) : []
         pendingFacts = recovered.facts
+        let at = now()
+        for copy in recovered.copies {
+            let chunk = OpenChunk(copy, at: at)
+            copies[copy.slot] = chunk
+            copySlots.insert(copy.slot)
+            board.grew([chunk.growth(by: [], first: chunk.first)])
+        }
         do {
             let last = recovered.segments.last ?? 0
             wal = try WriteAheadLog.begin(after: last, in: directory.wal, records: recovered.records)
@@ -115,9 +129,9 @@ actor Journal {
         }.sorted { $0.startedAt.boottime < $1.startedAt.boottime }
     }
 
-    /// Open chunks with their committed length: what the view for people copies.
+    /// Open chunks and copies with their committed length: what the view for people copies.
     func openChunks() -> [(slot: ChunkSlot, length: Int64, file: SharedFile)] {
-        open.values.filter { $0.length > 0 }.map { ($0.slot, $0.length, $0.file) }
+        (Array(open.values) + Array(copies.values)).filter { $0.length > 0 }.map { ($0.slot, $0.length, $0.file) }
     }
 
     func noteOrderlyStop() throws(StoreError) {
@@ -151,7 +165,7 @@ actor Journal {
     // MARK: Commit
 
     /// What one commit adds to one chunk.
-    private struct Addition {
+    struct Addition {
         let chunk: OpenChunk
         var bytes: [UInt8]
         var rows: Int64
@@ -166,21 +180,25 @@ actor Journal {
         }
         for batch in batches where !batch.bytes.isEmpty { try add(batch, to: &additions) }
         guard !additions.isEmpty else { return [] }
-        let inOrder = additions.values.sorted { $0.chunk.slot < $1.chunk.slot }
-        do throws(SyscallError) {
+        return try commit(Array(additions.values)).map(\.chunk.state)
+    }
+
+    /// One append and one sync for all of it; answers them in their order in the log.
+    @discardableResult
+    func commit(_ additions: [Addition]) throws(StoreError) -> [Addition] {
+        let inOrder = additions.sorted { $0.chunk.slot < $1.chunk.slot }
+        try lifting { () throws(SyscallError) in
             for addition in inOrder { try catchUp(addition.chunk) }
             try renewWhereFailed()
             if !(try append(try records(inOrder))) {
                 // The roll may have moved a chunk to another file: what went there before its record goes there again.
                 try appendAgain(try records(inOrder))
             }
-        } catch {
-            throw DataDirectory.explain(error, path: directory.path)
         }
         for addition in inOrder { acknowledge(addition) }
         board.grew(inOrder.map { $0.chunk.growth(by: $0.bytes, first: $0.first) })
         rollWhereDue()
-        return inOrder.map(\.chunk.state)
+        return inOrder
     }
 
     private func add(_ batch: RowBatch, to additions: inout [Key: Addition]) throws(StoreError) {
@@ -212,7 +230,8 @@ actor Journal {
             try folder.remove(OpenChunk.fileName(slot))
             let file = try folder.openFile(OpenChunk.fileName(slot), .createNew)
             try folder.synchronize()
-            return OpenChunk(slot: slot, firstRow: state.nextRow(key.stream), first: first, file: SharedFile(file))
+            return OpenChunk(
+                slot: slot, firstRow: state.nextRow(key.stream), first: first, file: SharedFile(file), at: now())
         }
         open[key] = chunk
         return (chunk, description.preamble)
@@ -244,11 +263,11 @@ actor Journal {
 
     /// The bytes are durable; the chunk's file gets them now and is synced at the seal and when the log rolls.
     private func acknowledge(_ addition: Addition) {
-        let chunk = addition.chunk
+        let (chunk, at) = (addition.chunk, now())
         chunk.committed(
             addition.bytes, rows: addition.rows, first: addition.first, last: addition.last,
-            inFile: addition.bytes.count > Limits.inlineCommitBytes)
-        sessions[chunk.slot.session]?.lastActivity = now()
+            inFile: addition.bytes.count > Limits.inlineCommitBytes, at: at)
+        if chunk.slot.author == node { sessions[chunk.slot.session]?.lastActivity = at }
         // Nothing is lost where this fails: the write-ahead log has them, and the next flush tries again, in another
         // file where this one takes no more.
         do { try chunk.flush() } catch {}
@@ -313,7 +332,10 @@ actor Journal {
             try lifting { () throws(SyscallError) in try persist(session, state) }
         }
         for fact in sealedFacts { pendingSeals[fact] = nil }
-        for slot in sealedSlots { closing[slot] = nil }
+        for slot in sealedSlots {
+            closing[slot] = nil
+            forgetCopy(slot)
+        }
         (sealedFacts, sealedSlots) = ([], [])
         rollWhereDue()
     }
@@ -336,7 +358,7 @@ actor Journal {
     /// The gaps that recovery found are in the log.
     func logged() { pendingFacts = [:] }
 
-    private func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {
+    func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {
         do { return try body() } catch { throw DataDirectory.explain(error, path: directory.path) }
     }
 }

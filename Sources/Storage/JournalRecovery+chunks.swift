@@ -30,6 +30,7 @@ extension JournalRecovery {
             total: totalRows(replay), hasDamage: result.hasDamage, hasLostEnd: result.hasDamage && places.found > end
         ) { piece throws(SyscallError) in try Self.rows(of: piece, in: places.files, preamble) }
         guard !spans.isEmpty else { return }
+        guard slot.author == node else { return try restoreCopy(replay, spans, places, folder) }
         if places.file == nil, slot.index < result.sessions[slot.session]?.totals(slot.stream).chunks ?? 0,
             spans.contains(where: { if case .missing = $0 { true } else { false } })
         {
@@ -185,8 +186,28 @@ extension JournalRecovery {
     }
 
     private mutating func add(_ closed: ClosedChunk) {
+        guard closed.slot.author == node else { return result.copies.append(CopyFile(closed)) }
         result.closed.append(closed)
         result.sessions[closed.slot.session]?.noteActivity(closed.last)
+    }
+
+    // MARK: Copies
+
+    /// A copy is cut to its sound beginning, since the rest can be fetched again; the whole of it is kept.
+    private mutating func restoreCopy(
+        _ replay: ChunkReplay, _ spans: [ChunkReplay.Span], _ places: Places, _ folder: borrowing Directory
+    ) throws(SyscallError) {
+        let isWhole = spans.count == 1
+        if case .sound(let pieces) = spans[0], pieces[0].offset == 0 {
+            if isWhole, try restoreInPlace(replay, pieces, places, folder) { return }
+            if !isWhole {
+                result.reports.append(
+                    "the copy of chunk \(OpenChunk.fileName(replay.slot)) of session \(replay.slot.session) lost bytes; "
+                        + "its beginning is kept, the rest is fetched again")
+            }
+            return try split(replay, [spans[0]], places, folder, [])
+        }
+        try split(replay, [], places, folder, [])
     }
 
     // MARK: Several

@@ -1,7 +1,7 @@
 internal import Model
 internal import Reactor
 
-/// A chunk being written. `length` is what is durable by the write-ahead log; the file may lag behind it until it is
+/// A chunk being written, or the live copy of one that another node writes. `length` is what is durable by the write-ahead log; the file may lag behind it until it is
 /// flushed.
 final class OpenChunk {
     let slot: ChunkSlot
@@ -12,19 +12,42 @@ final class OpenChunk {
     private(set) var last: ClockPair
     private(set) var checksum = Checksum()
     private(set) var file: SharedFile
-    private let digester = ChunkDigester()
+    /// nil where the bytes were not all seen here: a copy that recovery found, whose digest is made when it is asked
+    /// for.
+    private let digester: ChunkDigester?
+    /// Of a copy that recovery found, for as long as nothing was added.
+    private var foundID: ChunkID?
+    /// When bytes last came; of what recovery found, when that was.
+    private(set) var at: ClockReading
+    /// The file has bytes that were not synced.
+    private var isDirty = false
     /// Committed bytes that the file has not taken yet: the disk refused them.
     private var unwritten: [(offset: Int64, bytes: [UInt8])] = []
     /// A write or a sync of the file failed for another reason than room: what it holds is not to be relied on until
     /// it was written anew elsewhere.
     private(set) var isSuspect = false
 
-    init(slot: ChunkSlot, firstRow: Int64, first: ClockPair, file: SharedFile) {
+    init(slot: ChunkSlot, firstRow: Int64, first: ClockPair, file: SharedFile, at: ClockReading) {
         self.slot = slot
         self.firstRow = firstRow
         self.first = first
         last = first
         self.file = file
+        self.at = at
+        digester = ChunkDigester()
+    }
+
+    /// Goes on with a copy that recovery found; its file is durable.
+    init(_ found: CopyFile, at: ClockReading) {
+        slot = found.slot
+        firstRow = found.firstRow
+        (first, last) = (found.first, found.last)
+        (length, rows) = (found.length, found.rows)
+        checksum = Checksum(continuing: found.checksum)
+        file = found.file
+        foundID = found.id
+        self.at = at
+        digester = nil
     }
 
     static func fileName(_ slot: ChunkSlot) -> String { "\(slot.stream).\(slot.index)" }
@@ -48,11 +71,15 @@ final class OpenChunk {
     }
 
     /// Takes bytes that are durable in the write-ahead log (`inFile` where the file has them already).
-    func committed(_ bytes: [UInt8], rows: Int64, first: ClockPair, last: ClockPair, inFile: Bool) {
+    func committed(
+        _ bytes: [UInt8], rows: Int64, first: ClockPair, last: ClockPair, inFile: Bool, at: ClockReading
+    ) {
         if length == 0 { self.first = first }
         if !inFile { unwritten.append((length, bytes)) }
         checksum.update(bytes[...])
-        digester.update(bytes[...])
+        digester?.update(bytes[...])
+        foundID = nil
+        self.at = at
         length += Int64(bytes.count)
         self.rows += rows
         self.last = last
@@ -68,6 +95,7 @@ final class OpenChunk {
     /// Writes what the file lacks; not synced.
     func flush() throws(SyscallError) {
         while let next = unwritten.first {
+            isDirty = true
             do {
                 try file.descriptor.write(next.bytes, at: next.offset)
             } catch {
@@ -81,6 +109,7 @@ final class OpenChunk {
     /// Writes bytes that are to be committed behind those that are.
     func append(_ bytes: [UInt8]) throws(SyscallError) {
         try flush()
+        isDirty = true
         do {
             try file.descriptor.write(bytes, at: length)
         } catch {
@@ -92,8 +121,10 @@ final class OpenChunk {
     /// Makes all committed bytes durable in the file itself.
     func synchronize() throws(SyscallError) {
         try flush()
+        guard isDirty else { return }
         do {
             try file.descriptor.synchronizeData()
+            isDirty = false
         } catch {
             isSuspect = true
             throw error
@@ -105,6 +136,7 @@ final class OpenChunk {
         self.file = file
         unwritten = []
         isSuspect = false
+        isDirty = false
     }
 
     /// Bytes that a commit wrote before its record and that were never acknowledged are no part of the chunk.
@@ -114,9 +146,17 @@ final class OpenChunk {
 
     /// Ends the writing; what the file lacked was flushed before.
     func close() -> ClosedChunk {
-        ClosedChunk(
+        guard let digester else { preconditionFailure("this node's own chunks are seen from their first byte on") }
+        return ClosedChunk(
             slot: slot, id: digester.finish(), file: file, bytes: length, rows: rows, firstRow: firstRow, first: first,
             last: last, checksum: checksum.value)
+    }
+
+    /// The same for a copy, whose digest may have to be made of its file.
+    func leave() -> CopyFile {
+        CopyFile(
+            slot: slot, file: file, length: length, rows: rows, firstRow: firstRow, first: first, last: last,
+            checksum: checksum.value, id: digester?.finish() ?? foundID)
     }
 }
 

@@ -5,6 +5,8 @@ internal import Reactor
 struct RecoveredJournal {
     /// Chunks that were being written: replayed, cut to what was committed, synced; they wait for their seal.
     var closed: [ClosedChunk] = []
+    /// Live copies of other nodes' open chunks, brought in order the same way; they stay copies.
+    var copies: [CopyFile] = []
     /// Which record's slot a chunk comes from, where its own is another: what stood behind damage is a chunk of its
     /// own.
     var origins: [ChunkSlot: ChunkSlot] = [:]
@@ -26,8 +28,8 @@ struct RecoveredJournal {
 
     /// All that a new segment has to name, so that the old ones can go.
     var records: [WALRecord] {
-        closed.map { .checkpoint($0.checkpoint) } + seals.values.map(WALRecord.seal)
-            + facts.values.map { .fact($0.bytes) }
+        closed.map { .checkpoint($0.checkpoint) } + copies.map { .checkpoint($0.checkpoint) }
+            + seals.values.map(WALRecord.seal) + facts.values.map { .fact($0.bytes) }
     }
 
     struct Damage: Hashable, Sendable {
@@ -137,6 +139,9 @@ struct JournalRecovery {
         case .commit(let commit):
             let empty = ChunkReplay(slot: commit.slot, firstRow: commit.firstRow)
             replays[commit.slot, default: empty].take(commit, isDoubtful: false)
+        case .checkpoint(let checkpoint) where checkpoint.length == 0:
+            // A copy that is here no more.
+            replays[checkpoint.slot] = nil
         case .checkpoint(let checkpoint):
             let empty = ChunkReplay(slot: checkpoint.slot, firstRow: checkpoint.firstRow)
             replays[checkpoint.slot, default: empty].take(checkpoint, isDoubtful: false)
@@ -211,9 +216,15 @@ struct JournalRecovery {
     /// Files under `open/` that no record names were never acknowledged, where the log is sound: they are kept in
     /// quarantine. Where it is not, they may have been.
     private mutating func setAsideStrangers() throws(SyscallError) {
-        guard try directory.open.kind(of: node.description) == .directory else { return }
+        let known = Set(result.closed.map(\.slot) + result.copies.map(\.slot) + sealedSlots().map(\.0))
+        for name in try directory.open.names() {
+            guard let author = NodeID(name), try directory.open.kind(of: name) == .directory else { continue }
+            try setAsideStrangers(of: author, known: known.filter { $0.author == author })
+        }
+    }
+
+    private mutating func setAsideStrangers(of node: NodeID, known: Set<ChunkSlot>) throws(SyscallError) {
         let author = try directory.open.openDirectory(node.description)
-        let known = Set(result.closed.map(\.slot) + sealedSlots().map(\.0))
         for name in try author.names() {
             guard let id = SessionID(name), try author.kind(of: name) == .directory else { continue }
             let folder = try author.openDirectory(name)
@@ -226,8 +237,10 @@ struct JournalRecovery {
                 }
                 try folder.rename(file, to: directory.quarantine, as: "\(id).\(file).unknown")
                 result.reports.append("\(file) of session \(id) is in no write-ahead log; it is kept in quarantine")
-                if result.hasDamage { noteLost(file, of: id) }
+                if result.hasDamage, node == self.node { noteLost(file, of: id) }
             }
+            // A folder of copies goes with the last of them.
+            if node != self.node { _ = try author.removeDirectory(name) }
         }
     }
 

@@ -6,7 +6,9 @@ extension Store {
     /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are
     /// refused.
     package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport {
-        try await unpaid { () async throws(StoreError) in try await catalogue.receive(facts) }
+        let report = try await unpaid { () async throws(StoreError) in try await catalogue.receive(facts) }
+        if report.adopted > 0 { await catalogue.settleCopies(journal.copySlots.all) }
+        return report
     }
 
     /// All that was heard of, chunk facts without bytes: what need not be asked for again.
@@ -20,9 +22,13 @@ extension Store {
         try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding)
     }
 
-    /// Bytes of this chunk that an earlier pull left, which a Range request may go on from.
+    /// Bytes of this chunk that an earlier pull or a live copy left, which a Range request may go on from. Not to be
+    /// called while the copy is followed.
     package func beginPull(_ chunk: WantedChunk) async throws(StoreError) -> Int64 {
-        try await unpaid { () async throws(StoreError) in try await catalogue.beginPull(chunk) }
+        try await unpaid { () async throws(StoreError) in
+            try await catalogue.useCopy(for: chunk)
+            return try await catalogue.beginPull(chunk)
+        }
     }
 
     /// Appends to the chunk being pulled.

@@ -15,7 +15,11 @@ extension Store {
     func finishRecovery() async throws(StoreError) {
         guard let recovered = unfinished.withLock({ $0 }), await catalogue.isComplete else { return }
         for lost in try await catalogue.finish(recovered.seals) {
-            if case .chunk(let chunk)? = RecordedFact(parsing: lost.fact)?.fact.body {
+            if lost.slot.author != node {
+                // Of another node's chunk nothing is lost that a pull does not bring; a fact of this node's that never
+                // was in the log is nobody's.
+                if lost.name.author != node { _ = try await catalogue.receive([lost.fact]) }
+            } else if case .chunk(let chunk)? = RecordedFact(parsing: lost.fact)?.fact.body {
                 let gap = Gap(
                     stream: chunk.stream, reason: Gap.Reason.corrupt, from: chunk.first, to: chunk.last,
                     rowsLost: chunk.rows)
@@ -42,6 +46,7 @@ extension Store {
         }
         try await catalogue.append(Array(recovered.facts.values).sorted { $0.fact.name < $1.fact.name })
         await journal.logged()
+        await catalogue.settleCopies(journal.copySlots.all)
         // Those that recovery found: others are being recorded.
         for session in recovered.sessions.keys.sorted() {
             if try await catalogue.sessions(session).first?.end != nil { try await journal.forget(session) }

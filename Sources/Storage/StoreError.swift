@@ -17,6 +17,12 @@ package enum StoreError: Error, Hashable, Sendable {
     case index(String)
     /// The index is being brought up to the log.
     case indexing(doneBytes: Int64, totalBytes: Int64)
+    /// A piece does not join the copy that it is for, which has so many bytes.
+    case notJoined(ChunkSlot, length: Int64)
+    /// The chunk that a piece is for is sealed here, or its seal is under way.
+    case sealedAlready(ChunkSlot)
+    /// Only its own node ends it.
+    case ownSession(SessionID)
     /// A limit of `Limits` was met.
     case limit(String)
     case closed
@@ -40,6 +46,10 @@ extension StoreError: CustomStringConvertible {
             "the index does not work (\(message)); it is tried again in a moment, and qnode rebuild makes it anew"
         case .indexing(let done, let total):
             "the index is being made from the log: \(total > 0 ? done * 100 / total : 0) % done; ask again later"
+        case .notJoined(let slot, let length):
+            "a piece does not join the copy of chunk \(slot.index) of \(slot.stream), which has \(length) bytes"
+        case .sealedAlready(let slot): "chunk \(slot.index) of \(slot.stream) is sealed here"
+        case .ownSession(let id): "session \(id) is this node's own; end it with qnode record stop"
         case .limit(let name): "the limit \(name) is reached"
         case .closed: "the store is closed"
         }
