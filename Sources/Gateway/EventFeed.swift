@@ -4,7 +4,7 @@ internal import Reactor
 internal import Storage
 
 /// One client's event stream: `hello`, then each fact as it enters the log, between them `status` when something
-/// happened to the store, comments while nothing does. Pulled, so that a slow client costs nothing but its place.
+/// happened to the store and `tail` when open chunks have grown, comments while nothing does. Pulled, so that a slow client costs nothing but its place.
 actor EventFeed {
     private enum State {
         case greeting
@@ -21,6 +21,7 @@ actor EventFeed {
     /// What the client knows of the store's health; at first that nothing ever happened to it.
     private var toldVersion: Int64 = 0
     private var toldAt: MonotonicTime?
+    private var tails = TailBells()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
@@ -49,6 +50,11 @@ actor EventFeed {
         }
     }
 
+    /// What has no number: how the store is, and which open chunks have grown.
+    private func word(now: MonotonicTime) -> [UInt8]? {
+        status(now: now) ?? tails.bells(store, of: author, now: now)
+    }
+
     /// Before the facts, which wait for the disk: of one that hangs, this tells.
     private func status(now: MonotonicTime) -> [UInt8]? {
         let health = store.health
@@ -64,7 +70,7 @@ actor EventFeed {
     }
 
     private func piece(after seq: Int64) async throws -> [UInt8]? {
-        if let status = status(now: SystemClock.monotonic()) { return status }
+        if let word = word(now: SystemClock.monotonic()) { return word }
         let head = await store.head()
         let facts = try await store.facts(after: seq, limit: Limits.factsPerEventPiece)
         if let last = facts.last {
@@ -81,7 +87,7 @@ actor EventFeed {
             beyond: max(seq, head), within: isBehind ? min(delay, Limits.heartbeatInterval) : Limits.heartbeatInterval)
         // The node stops, or the client has gone: an end in order, and no broken answer.
         if Task.isCancelled { return nil }
-        if let status = status(now: SystemClock.monotonic()) { return status }
+        if let word = word(now: SystemClock.monotonic()) { return word }
         return grown ? try await piece(after: seq) : ServerSentEvent.comment()
     }
 

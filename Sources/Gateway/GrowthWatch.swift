@@ -27,6 +27,7 @@ package actor GrowthWatch {
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.followHealth() }
+            group.addTask { await self.followTails() }
             for await _ in store.growth() {
                 head = await store.head()
                 for (key, waiter) in waiters where waiter.beyond < head { release(key) }
@@ -40,6 +41,16 @@ package actor GrowthWatch {
     private func followHealth() async {
         for await _ in store.incidents.changes() {
             for key in waiters.keys { release(key) }
+        }
+    }
+
+    /// And that open chunks have grown, a second after the last time at the soonest.
+    private func followTails() async {
+        let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        store.ringTails(bell)
+        for await _ in rings {
+            for key in waiters.keys { release(key) }
+            do { try await loop.sleep(for: Limits.tailBellInterval) } catch { return }
         }
     }
 

@@ -300,7 +300,9 @@ private actor HTTPPeerEvents: PeerEvents {
         case "status": return .status(data)
         case "tail":
             guard let form = try? WireJSON.decode(TailForm.self, from: data) else { throw .malformed(reason: "tail") }
-            return .tail(session: form.session, stream: form.stream, index: form.index, length: form.length)
+            return .tail(
+                author: form.author, session: form.session, stream: form.stream, index: form.index,
+                length: max(0, form.length))
         default:
             // A fact of any kind has a position; what has none is an event of a later release.
             guard let parts = event.id?.split(separator: "-"), parts.count == 2, let epoch = Incarnation(parts[0]),

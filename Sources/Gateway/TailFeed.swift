@@ -31,11 +31,11 @@ actor TailFeed {
     /// The next piece for the wire; nil ends the tail: the node stops, or the one chunk that was asked for is over.
     func next() async throws -> [UInt8]? {
         while !Task.isCancelled, !reader.isOver {
-            let items = try await reader.next()
-            if !items.isEmpty { return said(TailFrameWriter.bytes(items)) }
+            let frames = try await reader.next()
+            if !frames.isEmpty { return said(frames) }
             let silence = lastWord.duration(to: SystemClock.monotonic())
             // The first at once: whoever asked knows that the tail stands.
-            if !isGreeted || silence >= Limits.heartbeatInterval { return said(TailFrameWriter.heartbeat) }
+            if !isGreeted || silence >= Limits.heartbeatInterval { return said([.heartbeat]) }
             timer.set(after: Limits.heartbeatInterval - silence)
             var isRung = false
             for await _ in rings {
@@ -48,9 +48,9 @@ actor TailFeed {
         return nil
     }
 
-    private func said(_ bytes: [UInt8]) -> [UInt8] {
+    private func said(_ frames: [TailFrame]) -> [UInt8] {
         isGreeted = true
         lastWord = SystemClock.monotonic()
-        return bytes
+        return TailFrameWriter.bytes(frames)
     }
 }

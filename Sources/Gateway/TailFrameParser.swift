@@ -52,7 +52,6 @@ struct TailFrameParser: Sendable {
         do { form = try WireJSON.decode(TailFrameForm.self, from: line) } catch { throw .malformed }
         let limit =
             switch form.frame {
-            case "commit": Limits.tailFrameBytes
             case "session", "sealed": Limits.factBytes
             default: Limits.tailFrameBytes
             }
@@ -89,7 +88,7 @@ struct TailFrameParser: Sendable {
             guard !bytes.isEmpty else { throw .malformed }
             return .sealed(try slot(form), fact: bytes)
         case "dropped": return .dropped(try slot(form))
-        case "beyond": return .beyond(try slot(form))
+        case "beyond": return .beyond(try slot(form), length: form.offset ?? 0)
         default: return nil
         }
     }

@@ -6,16 +6,14 @@ internal import Storage
 /// Spells the frames of a tail: each a JSON line, and bytes where its `length` says so. Table: `Docs/Protocol.md`,
 /// "Live tail".
 enum TailFrameWriter {
-    static let heartbeat = Array("{\"frame\":\"heartbeat\"}\n".utf8)
-
-    static func bytes(_ items: [TailItem]) -> [UInt8] {
+    static func bytes(_ frames: [TailFrame]) -> [UInt8] {
         var bytes: [UInt8] = []
-        for item in items { append(item, to: &bytes) }
+        for frame in frames { append(frame, to: &bytes) }
         return bytes
     }
 
-    private static func append(_ item: TailItem, to bytes: inout [UInt8]) {
-        switch item {
+    private static func append(_ frame: TailFrame, to bytes: inout [UInt8]) {
+        switch frame {
         case .session(let fact): append("{\"frame\":\"session\"\(body(fact))}\n", fact, to: &bytes)
         case .commit(let piece, let left):
             append(
@@ -24,6 +22,7 @@ enum TailFrameWriter {
                     + ",\"last\":\(clocks(piece.last)),\"left\":\(left)}\n", piece.bytes, to: &bytes)
         case .sealed(let slot, let fact):
             append("{\"frame\":\"sealed\"\(names(slot))\(body(fact))}\n", fact, to: &bytes)
+        case .heartbeat: append("{\"frame\":\"heartbeat\"}\n", [], to: &bytes)
         case .dropped(let slot): append("{\"frame\":\"dropped\"\(names(slot))}\n", [], to: &bytes)
         case .beyond(let slot, let length):
             append("{\"frame\":\"beyond\"\(names(slot)),\"offset\":\(length)}\n", [], to: &bytes)

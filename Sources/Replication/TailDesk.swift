@@ -72,9 +72,12 @@ final class TailDesk: Sendable {
             let count = state.live[author, default: 0] - 1
             state.live[author] = count > 0 ? count : nil
             guard count <= 0 else { return }
-            state.reports[author]?.isLive = false
+            guard var report = state.reports[author] else { return }
+            report.isLive = false
+            report.openChunks = 0
             // From here on nobody knows.
-            state.reports[author]?.behindSince = state.reports[author]?.behindSince ?? now
+            report.behindSince = report.behindSince ?? now
+            state.reports[author] = report
         }
         bell.ring()
     }
@@ -114,7 +117,7 @@ final class TailDesk: Sendable {
         let best = relays.max { ($0.value.total, $1.key) < ($1.value.total, $0.key) }
         if let before, let current = relays[before], let best,
             best.value.total <= current.total
-                || now < current.grown.advanced(by: 3 * Limits.tailBellInterval)
+                || now < current.grown.advanced(by: Limits.tailBellInterval * 3)
         {
             return false
         }

@@ -16,9 +16,9 @@ extension Store {
     /// Committed bytes of an open chunk; nil where it is not open here.
     package func openLength(of slot: ChunkSlot) -> Int64? { journal.board.length(of: slot) }
 
-    /// Every open chunk with its committed bytes, and a number that grows whenever that changes.
-    package func openLengths() -> (version: Int64, chunks: [(slot: ChunkSlot, length: Int64)]) {
-        journal.board.lengths()
+    /// Every open chunk with its committed bytes, and a number that grows whenever that changes; none where it has not.
+    package func openLengths(since version: Int64) -> (version: Int64, chunks: [(slot: ChunkSlot, length: Int64)]) {
+        journal.board.lengths(since: version)
     }
 }
 

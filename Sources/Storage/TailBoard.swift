@@ -179,10 +179,11 @@ final class TailBoard: Sendable {
     /// Committed bytes of an open chunk; nil where it is not open.
     func length(of slot: ChunkSlot) -> Int64? { state.withLock { $0.entries[slot]?.length } }
 
-    /// Every open chunk's committed length.
-    func lengths() -> (version: Int64, chunks: [(slot: ChunkSlot, length: Int64)]) {
+    /// Every open chunk's committed length, where anything changed behind this version of the board.
+    func lengths(since version: Int64) -> (version: Int64, chunks: [(slot: ChunkSlot, length: Int64)]) {
         state.withLock { state in
-            (state.version, state.entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value.length) })
+            guard state.version > version else { return (version, []) }
+            return (state.version, state.entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value.length) })
         }
     }
 

@@ -36,18 +36,19 @@ package struct TailRequest: Hashable, Sendable {
     }
 }
 
-/// One thing that a tail says.
-package enum TailItem: Hashable, Sendable {
+/// One thing that a tail says. As bytes: `Docs/Protocol.md`, "Live tail".
+package enum TailFrame: Hashable, Sendable {
     /// The exact bytes of a session's fact, before the first piece of a session that the asker has nothing of.
     case session(fact: [UInt8])
     /// Committed bytes, and how many more of this chunk are committed behind them.
     case commit(CopyPiece, left: Int64)
     /// Sealed by law 1, with the exact bytes of its fact.
     case sealed(ChunkSlot, fact: [UInt8])
-    /// It is not open here any more, or never was.
+    /// It is not open there any more, or never was.
     case dropped(ChunkSlot)
-    /// The asker has more of it than is committed here.
+    /// The asker has more of it than is committed there.
     case beyond(ChunkSlot, length: Int64)
+    case heartbeat
 }
 
 /// Reads open chunks for one who copies them: from where each copy ends, committed bytes only, whole commits where they
@@ -88,24 +89,24 @@ package final class TailReader {
     }
 
     /// What there is to say now, about `limit` bytes of it; nothing where the asker has everything that is committed.
-    package func next(limit: Int = Limits.tailPieceBytes) async throws(StoreError) -> [TailItem] {
+    package func next(limit: Int = Limits.tailPieceBytes) async throws(StoreError) -> [TailFrame] {
         let changes = board.changes(since: version)
         version = changes.version
         for slot in changes.open where isAsked(slot) { pending.insert(slot) }
         for slot in changes.ended where cursors[slot] != nil { pending.insert(slot) }
         if changes.isPartial { pending.formUnion(cursors.keys) }
-        var items: [TailItem] = []
+        var frames: [TailFrame] = []
         var left = limit
         var files: [ChunkSlot] = []
         for slot in pending.sorted() where left > 0 {
-            guard try await isWanted(slot, &items) else { continue }
-            if try await !take(slot, &items, &left, readsFile: false) { files.append(slot) }
+            guard try await isWanted(slot, &frames) else { continue }
+            if try await !take(slot, &frames, &left, readsFile: false) { files.append(slot) }
         }
         for slot in inTurn(files) where left > 0 {
             lastRead = slot
-            _ = try await take(slot, &items, &left, readsFile: true)
+            _ = try await take(slot, &frames, &left, readsFile: true)
         }
-        return items
+        return frames
     }
 
     private func isAsked(_ slot: ChunkSlot) -> Bool {
@@ -114,7 +115,7 @@ package final class TailReader {
     }
 
     /// Whether its mission is wanted; its session's fact goes before the first of it.
-    private func isWanted(_ slot: ChunkSlot, _ items: inout [TailItem]) async throws(StoreError) -> Bool {
+    private func isWanted(_ slot: ChunkSlot, _ frames: inout [TailFrame]) async throws(StoreError) -> Bool {
         guard !unwanted.contains(slot.session) else {
             pending.remove(slot)
             return false
@@ -136,21 +137,21 @@ package final class TailReader {
         }
         if known.count >= Limits.tailEndsKept { known = Set(cursors.keys.map(\.session)) }
         known.insert(slot.session)
-        items.append(.session(fact: found.bytes))
+        frames.append(.session(fact: found.bytes))
         return true
     }
 
     /// Takes what comes next of this chunk. False where that has to be read from its file, and is not to be.
     private func take(
-        _ slot: ChunkSlot, _ items: inout [TailItem], _ left: inout Int, readsFile: Bool
+        _ slot: ChunkSlot, _ frames: inout [TailFrame], _ left: inout Int, readsFile: Bool
     ) async throws(StoreError) -> Bool {
         let cursor = cursors[slot] ?? Cursor()
         switch board.portion(slot, from: cursor.position, limit: Limits.tailPieceBytes) {
         case .nothing: pending.remove(slot)
-        case .gone(let end): tellEnd(slot, end, &items)
+        case .gone(let end): tellEnd(slot, end, &frames)
         case .beyond(let length):
             pending.remove(slot)
-            if !cursor.isBeyondTold { items.append(.beyond(slot, length: length)) }
+            if !cursor.isBeyondTold { frames.append(.beyond(slot, length: length)) }
             cursors[slot] = Cursor(position: cursor.position, rows: cursor.rows, isBeyondTold: true)
         case .part(let part):
             let bytes: [UInt8]
@@ -161,13 +162,13 @@ package final class TailReader {
                 bytes = try await shelf.read(file, cursor.position..<part.stretch.end)
             }
             left -= bytes.count
-            tell(slot, part, bytes, cursor, &items)
+            tell(slot, part, bytes, cursor, &frames)
         }
         return true
     }
 
     private func tell(
-        _ slot: ChunkSlot, _ part: TailBoard.Part, _ bytes: [UInt8], _ cursor: Cursor, _ items: inout [TailItem]
+        _ slot: ChunkSlot, _ part: TailBoard.Part, _ bytes: [UInt8], _ cursor: Cursor, _ frames: inout [TailFrame]
     ) {
         let before = cursor.rows ?? part.rowsBefore
         // In the middle of a commit the ends of lines are counted, but for one that may be a header's.
@@ -178,7 +179,7 @@ package final class TailReader {
             first: part.stretch.first, last: part.stretch.last)
         cursors[slot] = Cursor(position: part.stretch.end, rows: before + rows)
         if part.left == 0 { pending.remove(slot) }
-        items.append(.commit(piece, left: part.left))
+        frames.append(.commit(piece, left: part.left))
     }
 
     /// After the one that was read last, so that none waits for another's whole backlog.
@@ -187,14 +188,14 @@ package final class TailReader {
         return slots.filter { $0 > lastRead } + slots.filter { $0 <= lastRead }
     }
 
-    private func tellEnd(_ slot: ChunkSlot, _ end: TailBoard.End?, _ items: inout [TailItem]) {
+    private func tellEnd(_ slot: ChunkSlot, _ end: TailBoard.End?, _ frames: inout [TailFrame]) {
         pending.remove(slot)
         // Who has nothing of it hears of it by its fact.
         guard cursors.removeValue(forKey: slot) != nil else { return }
         if case .sealed(let fact)? = end {
-            items.append(.sealed(slot, fact: fact))
+            frames.append(.sealed(slot, fact: fact))
         } else {
-            items.append(.dropped(slot))
+            frames.append(.dropped(slot))
         }
         isOver = request.only == slot
     }
