@@ -16,6 +16,10 @@ struct LocalRoutes: Sendable {
                 guard let id = SessionID(parameters["id"]) else { throw CallError.notFound("a session's id is a UUID") }
                 return .json(WireJSON.encode(try await parts.session(id)))
             },
+            Route(.post, "/v1/sessions/{id}/close", .local) { _, parameters in
+                guard let id = SessionID(parameters["id"]) else { throw CallError.notFound("a session's id is a UUID") }
+                return .json(WireJSON.encode(ClosedForm(id, try await parts.store.closeSession(id))))
+            },
             Route(.post, "/v1/recordings", .local) { request, _ in try await start(request) },
             Route(.delete, "/v1/recordings/current", .local) { _, _ in try await stop() },
             Route(.post, "/v1/markers", .local) { request, _ in try await mark(request) },

@@ -74,15 +74,29 @@ package struct NodeParts: Sendable {
     }
 
     func sessions() async throws -> [SessionForm] {
-        try await store.sessions().map {
-            SessionForm($0, folder: store.folder(mission: $0.opening.mission, session: $0.id))
-        }
+        try await store.sessionForms()
     }
 
     func session(_ id: SessionID) async throws -> SessionDetailForm {
-        let summary = try await store.session(id)
-        let form = SessionForm(summary, folder: store.folder(mission: summary.opening.mission, session: id))
-        return SessionDetailForm(form, try await store.chunks(of: id))
+        try await store.sessionForm(id)
+    }
+}
+
+extension Store {
+    /// All sessions as lists show them.
+    package func sessionForms() async throws -> [SessionForm] {
+        let copies = await copies()
+        return try await sessions().map {
+            SessionForm($0, copies, folder: folder(mission: $0.opening.mission, session: $0.id))
+        }
+    }
+
+    /// One with its chunks and what is here of those that were not sealed.
+    package func sessionForm(_ id: SessionID) async throws -> SessionDetailForm {
+        let copies = await copies()
+        let summary = try await session(id)
+        let form = SessionForm(summary, copies, folder: folder(mission: summary.opening.mission, session: id))
+        return SessionDetailForm(form, try await chunks(of: id), copies)
     }
 }
 

@@ -73,6 +73,7 @@ struct Router: Sendable {
         case .indexing: .error(.unavailable, code: "indexing", detail: error.description)
         case .index: .error(.unavailable, code: "index", detail: error.description)
         case .closed: .error(.unavailable, code: "stopping", detail: error.description)
+        case .ownSession: .error(.conflict, code: "own_session", detail: error.description)
         case .limit: .error(.unprocessable, code: "limit", detail: error.description)
         default: .error(.internalError, code: "storage", detail: error.description)
         }

@@ -20,13 +20,21 @@ package struct SessionForm: Codable, Sendable {
     /// Ended, and every chunk that its end counts is here.
     package let complete: Bool
     package let missingChunks: Int64
+    /// Chunks that its author never sealed, as far as is known here, are here up to some row.
+    package let partial: Bool
+    /// Rows of stream `data` in them.
+    package let partialRows: Int64
     package let streams: [String: Totals]
     package let instrument: [String: JSONValue]
     package let calibration: JSONValue
     package let metadata: [String: JSONValue]
     package let folder: String
 
-    package init(_ summary: SessionSummary, folder: String) {
+    /// `copies` may be of any session.
+    package init(_ summary: SessionSummary, _ copies: [CopyState], folder: String) {
+        let own = copies.filter { $0.slot.session == summary.id }
+        partial = !own.isEmpty
+        partialRows = own.filter { $0.slot.stream == .data }.reduce(0) { $0 + $1.rows }
         id = summary.id
         author = summary.author
         mission = summary.opening.mission
@@ -48,12 +56,13 @@ package struct SessionForm: Codable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, author, mission, continues, complete, streams, instrument, calibration, metadata, folder
+        case id, author, mission, continues, complete, partial, streams, instrument, calibration, metadata, folder
         case recordingID = "recording_id"
         case startedAt = "started_at"
         case endedAt = "ended_at"
         case endReason = "end_reason"
         case missingChunks = "missing_chunks"
+        case partialRows = "partial_rows"
     }
 }
 
@@ -79,11 +88,41 @@ package struct SessionDetailForm: Codable, Sendable {
         }
     }
 
+    /// A live copy of a chunk that is open at its author, or was when that was last heard of.
+    package struct Partial: Codable, Sendable {
+        package let stream: StreamName
+        package let index: Int64
+        package let bytes: Int64
+        package let rows: Int64
+        package let firstRow: Int64
+        package let firstAt: String
+        package let lastAt: String
+
+        init(_ copy: CopyState) {
+            stream = copy.slot.stream
+            index = copy.slot.index
+            bytes = copy.length
+            rows = copy.rows
+            firstRow = copy.firstRow
+            firstAt = Timestamp.text(copy.first.realtime)
+            lastAt = Timestamp.text(copy.last.realtime)
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case stream, index, bytes, rows
+            case firstRow = "first_row"
+            case firstAt = "first_at"
+            case lastAt = "last_at"
+        }
+    }
+
     package let session: SessionForm
     package let chunks: [Chunk]
+    package let partials: [Partial]
 
-    package init(_ session: SessionForm, _ held: [HeldChunk]) {
+    package init(_ session: SessionForm, _ held: [HeldChunk], _ copies: [CopyState]) {
         self.session = session
+        partials = copies.filter { $0.slot.session == session.id }.map(Partial.init)
         var slots: Set<String> = []
         chunks = held.map { chunk in
             let isFirst = slots.insert("\(chunk.fact.stream) \(chunk.fact.index)").inserted
@@ -93,5 +132,30 @@ package struct SessionDetailForm: Codable, Sendable {
                 firstAt: Timestamp.text(chunk.fact.first.realtime), lastAt: Timestamp.text(chunk.fact.last.realtime),
                 variant: !isFirst)
         }
+    }
+}
+
+/// Another node's session that was closed here: `POST /v1/sessions/{id}/close`.
+package struct ClosedForm: Codable, Sendable {
+    package let session: SessionID
+    package let reason: String
+    /// Chunks that were sealed by this.
+    package let sealedChunks: Int64
+    /// The end's totals, of stream `data`.
+    package let chunks: Int64
+    package let rows: Int64
+
+    package init(_ id: SessionID, _ closed: ClosedSession) {
+        session = id
+        reason = closed.end.reason
+        sealedChunks = Int64(closed.sealed.count)
+        let data = closed.end.streams["data"]
+        chunks = data?.chunks ?? 0
+        rows = data?.rows ?? 0
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case session, reason, chunks, rows
+        case sealedChunks = "sealed_chunks"
     }
 }

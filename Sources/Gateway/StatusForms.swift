@@ -119,6 +119,8 @@ package struct StoreForm: Codable, Sendable {
     package let rows: Int64
     package let facts: Int64
     package let wanted: Int64
+    /// Live copies of other nodes' open chunks.
+    package let copies: Int64
     package let quarantined: Int64
     package let freeBytes: Int64
     /// Seconds since the held byte that was not read for longest was last read; nil where nothing is held.
@@ -137,6 +139,7 @@ package struct StoreForm: Codable, Sendable {
         rows = summary.rows
         facts = summary.facts
         wanted = summary.wanted
+        copies = summary.copies
         quarantined = summary.quarantined
         freeBytes = summary.freeBytes
         oldestReadAgeS = summary.oldestRead.map {
@@ -146,7 +149,7 @@ package struct StoreForm: Codable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case path, sessions, chunks, rows, facts, wanted, quarantined, indexed, health
+        case path, sessions, chunks, rows, facts, wanted, copies, quarantined, indexed, health
         case oldestReadAgeS = "oldest_read_age_s"
         case dataChunks = "data_chunks"
         case chunkBytes = "chunk_bytes"

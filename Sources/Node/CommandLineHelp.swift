@@ -49,7 +49,7 @@ package struct CommandHelp: Sendable {
         if path.count == 1 {
             return "Usage: \(name) --role vehicle|topside [OPTION]...\n  or:  \(name) VERB [ARGUMENT]... [OPTION]..."
         }
-        let operand = command.verbs.isEmpty ? command.operand?.synopsis : "VERB"
+        let operand = command.operand?.synopsis ?? (command.verbs.isEmpty ? nil : "VERB")
         return (["Usage:", name] + [operand].compactMap(\.self) + ["[OPTION]..."]).joined(separator: " ")
     }
 

@@ -49,6 +49,10 @@ extension Invocation {
                 StatusOptions(
                     data: named.isEmpty ? [data] : named, json: json, watch: try command.value(Commands.watch)))
         case "sessions":
+            let closes = command.command.name == "close"
+            guard !closes || !command.operands.isEmpty else {
+                throw UsageError("say which session; qnode sessions lists them")
+            }
             let session = try command.operands.first.map { text throws(UsageError) in
                 guard let id = SessionID(text) else {
                     throw UsageError("\(text.quotedForMessage) is not a session's id; qnode sessions lists them")
@@ -56,7 +60,8 @@ extension Invocation {
                 return id
             }
             let mission = try command.value(Commands.ofMission)
-            return .sessions(SessionsOptions(data: data, json: json, session: session, mission: mission))
+            return .sessions(
+                SessionsOptions(data: data, json: json, session: session, mission: mission, closes: closes))
         case "record": return .record(RecordOptions(data: data, json: json, action: try recordAction(command)))
         case "pull":
             let what = try command.operands.first.map { text throws(UsageError) in

@@ -53,6 +53,8 @@ package struct SessionsOptions: Hashable, Sendable {
     /// One session with its chunks; nil: the list.
     package let session: SessionID?
     package let mission: String?
+    /// That one session is to be closed.
+    package var closes = false
 }
 
 /// `qnode record`.

@@ -84,7 +84,7 @@ package struct CommandLineParser: Sendable {
     }
 
     private mutating func takeOperand(_ word: String) throws(UsageError) {
-        if !command.verbs.isEmpty {
+        if !command.verbs.isEmpty, command.operand == nil || command.verbs.contains(where: { $0.name == word }) {
             try enter(word)
         } else if let operand = command.operand, operand.count == .any || operands.isEmpty {
             operands.append(word)

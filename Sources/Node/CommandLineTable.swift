@@ -93,7 +93,16 @@ package enum Commands {
         CommandDescription(
             "sessions", summary: "list recordings, or show one with its chunks",
             options: [json, ofMission.description] + node,
-            operand: OperandDescription("SESSION", .atMostOne, help: "a session's id")),
+            operand: OperandDescription("SESSION", .atMostOne, help: "a session's id"),
+            verbs: [
+                CommandDescription(
+                    "close", summary: "seal what is here of another node's session that will not be ended",
+                    discussion: """
+                        For a session whose author does not come back: what is here of its growing chunks is sealed, and \
+                        the session ends. Should its author come back all the same, its word counts.
+                        """,
+                    options: [json] + node, operand: OperandDescription("SESSION", .one, help: "a session's id"))
+            ]),
         CommandDescription(
             "record", summary: "start or stop a recording, or set a marker in it",
             verbs: [

@@ -8,6 +8,7 @@ extension SessionsOptions {
     /// Prints the sessions of the running node, or of the data directory where none runs.
     func execute() -> Int32 {
         onLoop { loop in
+            if let session, closes { return printed(try await close(session, on: loop)) }
             if let session {
                 let detail = try await detail(of: session, on: loop)
                 return printed(json ? jsonText(detail) : Self.text(detail))
@@ -21,22 +22,27 @@ extension SessionsOptions {
         if let node = try await LocalNode.find(data, on: loop) {
             return try await node.get([SessionForm].self, "/v1/sessions")
         }
-        return try await IdleStore.with(data) { store in
-            try await store.sessions().map {
-                SessionForm($0, folder: store.folder(mission: $0.opening.mission, session: $0.id))
-            }
-        }
+        return try await IdleStore.with(data) { store in try await store.sessionForms() }
     }
 
     private func detail(of id: SessionID, on loop: EventLoop) async throws -> SessionDetailForm {
         if let node = try await LocalNode.find(data, on: loop) {
             return try await node.get(SessionDetailForm.self, "/v1/sessions/\(id)")
         }
-        return try await IdleStore.with(data) { store in
-            let summary = try await store.session(id)
-            let form = SessionForm(summary, folder: store.folder(mission: summary.opening.mission, session: id))
-            return SessionDetailForm(form, try await store.chunks(of: id))
+        return try await IdleStore.with(data) { store in try await store.sessionForm(id) }
+    }
+
+    private func close(_ id: SessionID, on loop: EventLoop) async throws -> String {
+        let form: ClosedForm
+        if let node = try await LocalNode.find(data, on: loop) {
+            let answer = try await node.call(HTTPClientRequest(.post, "/v1/sessions/\(id)/close"))
+            form = try WireJSON.decode(ClosedForm.self, from: answer)
+        } else {
+            form = try await IdleStore.with(data) { store in ClosedForm(id, try await store.closeSession(id)) }
         }
+        if json { return jsonText(form) }
+        let amount = StatusWords(style: .plain).rowsInChunks(form.rows, form.chunks)
+        return "session \(id) ended, \(form.reason): \(amount), \(form.sealedChunks) sealed now\n"
     }
 
     private static func text(_ sessions: [SessionForm]) -> String {
@@ -47,11 +53,11 @@ extension SessionsOptions {
         ])
         for session in sessions {
             let data = session.streams["data"]
-            let state =
-                session.complete
-                ? "complete"
-                : session.missingChunks > 0
-                    ? "\(session.missingChunks) chunks missing" : session.endedAt == nil ? "open" : "incomplete"
+            let missing =
+                session.missingChunks > 0
+                ? "\(session.missingChunks) chunks missing" : session.endedAt == nil ? "open" : "incomplete"
+            let growing = session.partial ? ", partial: \(TerminalQuantity.count(session.partialRows)) rows more" : ""
+            let state = session.complete ? "complete" : missing + growing
             table.append([
                 session.id.description, session.mission, String(session.startedAt.prefix(19)),
                 session.endedAt.map { String($0.prefix(19)) + " \(session.endReason ?? "")" } ?? "–",
@@ -72,6 +78,12 @@ extension SessionsOptions {
                 chunk.stream.description + (chunk.variant ? " (variant)" : ""), "\(chunk.index)",
                 TerminalQuantity.count(chunk.rows), TerminalQuantity.count(chunk.bytes), chunk.firstAt,
                 chunk.sha256.description,
+            ])
+        }
+        for partial in detail.partials {
+            table.append([
+                "\(partial.stream) (partial)", "\(partial.index)", TerminalQuantity.count(partial.rows),
+                TerminalQuantity.count(partial.bytes), partial.firstAt, "not sealed",
             ])
         }
         return text([detail.session]) + "\n" + TerminalText.safe(detail.session.folder) + "\n\n"

@@ -136,6 +136,7 @@ struct StatusText {
         text += "; \(TerminalQuantity.bytes(store.freeBytes)) free"
         if let age = store.oldestReadAgeS { text += "; every byte read within \(words.duration(age))" }
         if store.wanted > 0 { text += "; " + style.doubtful("\(words.count(store.wanted)) chunks still to come") }
+        if store.copies > 0 { text += "; \(words.counted(store.copies, "growing chunk")) of other nodes" }
         if store.quarantined > 0 {
             text += "; " + style.bad("\(words.counted(store.quarantined, "file")) in quarantine, see qnode verify")
         }

@@ -148,6 +148,14 @@ extension Catalogue {
 
     // MARK: Closing
 
+    /// What a peer told of these bytes is satisfied by them, too.
+    func adoptHeard(_ held: [HeldChunk]) throws(StoreError) {
+        for chunk in held {
+            let heard = try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: chunk.fact.sha256) }
+            _ = try adoptHeld(heard.compactMap { RecordedFact(parsing: $0) }, sessions: [])
+        }
+    }
+
     /// A copy that leaves, cut to its last whole row; nil where it has none, and it is set aside.
     func wholeRows(of copy: CopyFile) async throws(StoreError) -> ClosedChunk? {
         let end = try endOfRows(copy)

@@ -57,7 +57,7 @@ extension Catalogue {
     func isOurs(_ name: FactName) -> Bool { name.author == node && name.incarnation == incarnation }
 
     /// Chunk facts just heard, or waiting for a session that is known now, whose bytes are here already.
-    private func adoptHeld(_ new: [RecordedFact], sessions: [SessionID]) throws(StoreError) -> Int {
+    func adoptHeld(_ new: [RecordedFact], sessions: [SessionID]) throws(StoreError) -> Int {
         var candidates = new
         for session in Set(sessions) {
             candidates += try indexed { index throws(SQLite.Failure) in try index.heardFacts(of: session) }

@@ -88,7 +88,7 @@ extension Catalogue {
         if let progress = replayProgress() {
             return StoreSummary(
                 sessions: 0, chunks: 0, dataChunks: 0, chunkBytes: 0, rows: 0, facts: 0, wanted: 0,
-                quarantined: quarantined, freeBytes: free, oldestRead: nil,
+                copies: Int64(journal.copySlots.all.count), quarantined: quarantined, freeBytes: free, oldestRead: nil,
                 indexed: progress.total > 0 ? Double(progress.done) / Double(progress.total) : 0)
         }
         let counts = try indexed { index throws(SQLite.Failure) in try index.counts() }
@@ -96,7 +96,7 @@ extension Catalogue {
             sessions: try indexed { index throws(SQLite.Failure) in try index.sessionCount() },
             chunks: counts.chunks, dataChunks: counts.dataChunks, chunkBytes: counts.chunkBytes, rows: counts.rows,
             facts: head, wanted: try indexed { index throws(SQLite.Failure) in try index.heardCount() },
-            quarantined: quarantined, freeBytes: free,
+            copies: Int64(journal.copySlots.all.count), quarantined: quarantined, freeBytes: free,
             oldestRead: try indexed { index throws(SQLite.Failure) in try index.oldestRead() }, indexed: nil)
     }
 
@@ -207,14 +207,20 @@ extension Catalogue {
         // While the index is made nothing can be said of it; what is open then is shown soon after.
         guard view.mode != .off, isComplete else { return }
         do {
+            let slots = Set(open.map(\.slot))
+            for slot in partials.keys where !slots.contains(slot) {
+                partials[slot] = nil
+                guard let opening = try opening(of: slot.session) else { continue }
+                try lifting { () throws(SyscallError) in try view.hidePartial(of: opening, slot: slot) }
+            }
             for chunk in open {
-                if extent == .newPartials, partials.contains(chunk.slot) { continue }
+                if let shown = partials[chunk.slot], extent == .newPartials || shown == chunk.length { continue }
                 guard let opening = try opening(of: chunk.slot.session) else { continue }
                 try lifting { () throws(SyscallError) in
                     try view.showPartial(chunk.file, length: chunk.length, of: opening, slot: chunk.slot)
                 }
+                partials[chunk.slot] = chunk.length
             }
-            partials = Set(open.map(\.slot))
             let start = SystemClock.monotonic()
             switch extent {
             case .newPartials: return

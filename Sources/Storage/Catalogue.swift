@@ -32,8 +32,8 @@ actor Catalogue {
     var openings: [SessionID: SessionOpening] = [:]
     /// Sessions whose manifest is behind.
     var stale: Set<SessionID> = []
-    /// Open chunks that have a partial copy in the folder for people.
-    var partials: Set<ChunkSlot> = []
+    /// Open chunks that have a partial copy in the folder for people, and how long that is.
+    var partials: [ChunkSlot: Int64] = [:]
     /// Before this no manifest is written but those of what ends.
     var manifestsDue = MonotonicTime(nanoseconds: 0)
     private(set) var quarantined: Int64

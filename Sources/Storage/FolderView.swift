@@ -182,6 +182,20 @@ struct FolderView {
         }
     }
 
+    /// Takes a partial copy away whose open chunk is here no more.
+    func hidePartial(of opening: SessionOpening, slot: ChunkSlot) throws(SyscallError) {
+        guard mode != .off, let stream = opening.streams.first(where: { $0.name == slot.stream }),
+            try exists(mission: opening.mission, session: slot.session)
+        else { return }
+        let name = Self.partialName(stream, slot.index)
+        let top = try folder(mission: opening.mission, session: slot.session)
+        if let sub = name.folder {
+            try top.makeDirectory(sub).remove(name.file)
+        } else {
+            try top.remove(name.file)
+        }
+    }
+
     /// `manifest.json`: what the folder holds and whether it is all.
     func writeManifest(_ manifest: Manifest, of opening: SessionOpening, session: SessionID) throws(SyscallError) {
         guard mode != .off else { return }

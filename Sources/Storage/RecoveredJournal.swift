@@ -136,19 +136,11 @@ struct JournalRecovery {
 
     private mutating func apply(_ record: WALRecord) {
         switch record {
-        case .commit(let commit):
-            let empty = ChunkReplay(slot: commit.slot, firstRow: commit.firstRow)
-            replays[commit.slot, default: empty].take(commit, isDoubtful: false)
-        case .checkpoint(let checkpoint) where checkpoint.length == 0:
-            // A copy that is here no more.
-            replays[checkpoint.slot] = nil
-        case .checkpoint(let checkpoint):
-            let empty = ChunkReplay(slot: checkpoint.slot, firstRow: checkpoint.firstRow)
-            replays[checkpoint.slot, default: empty].take(checkpoint, isDoubtful: false)
+        case .commit, .checkpoint: record.apply(to: &replays)
         case .seal(let seal):
             guard let fact = RecordedFact(parsing: seal.fact) else { return }
             result.seals[fact.fact.name] = seal
-            if case .open(let slot) = seal.source { replays[slot] = nil }
+            record.apply(to: &replays)
         case .fact(let bytes):
             guard let fact = RecordedFact(parsing: bytes) else { return }
             result.facts[fact.fact.name] = fact

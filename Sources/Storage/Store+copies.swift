@@ -44,6 +44,7 @@ extension Store {
             closed.append(rows)
         }
         let sealed = try await seal(closed)
+        try await catalogue.adoptHeard(sealed)
         let after = try await session(id)
         let totals = Dictionary(uniqueKeysWithValues: after.held.map { ($0.key.description, $0.value) })
         let end = SessionEnd(reason: SessionEnd.Reason.closedByPeer, streams: totals)

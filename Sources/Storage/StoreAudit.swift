@@ -21,6 +21,8 @@ package actor StoreAudit {
             case staleIndex = "stale_index"
             /// The write-ahead log has bad records with good ones behind them.
             case damagedJournal = "damaged_journal"
+            /// The file of an open chunk or of a live copy does not have what the write-ahead log says it has.
+            case damagedOpenChunk = "damaged_open_chunk"
             /// A name in the folder for people leads to something else than the chunk that counts there.
             case misshown
             /// A manifest that says something else than the log.
@@ -80,6 +82,7 @@ package actor StoreAudit {
             let claims = try readLog(root)
             try readChunks(root, files, claims)
             try checkJournal(root)
+            try checkOpen(root)
             try checkDerived(root)
             for name in try names(in: "quarantine", of: root) {
                 add(.inQuarantine, name, "set aside earlier; delete it when it is of no more use")

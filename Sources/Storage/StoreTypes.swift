@@ -114,6 +114,8 @@ package struct StoreSummary: Hashable, Sendable {
     package let rows: Int64
     package let facts: Int64
     package let wanted: Int64
+    /// Live copies of other nodes' open chunks.
+    package let copies: Int64
     package let quarantined: Int64
     package let freeBytes: Int64
     /// When the held byte that was not read for longest was last read, by this node's wall clock in nanoseconds.
