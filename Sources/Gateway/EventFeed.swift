@@ -14,12 +14,14 @@ actor EventFeed {
     private let loop: EventLoop
     private let store: Store
     private let growth: GrowthWatch
+    private let news: @Sendable () -> PeerWatch.News
     private let author: NodeID?
     private let start: Int64?
     private let place: StreamPlaces.Place
     private var state = State.greeting
     /// What the client knows of the store's health; at first that nothing ever happened to it.
     private var toldVersion: Int64 = 0
+    private var toldNews: Int64 = 0
     private var toldAt: MonotonicTime?
     private var tails = TailBells()
 
@@ -27,8 +29,10 @@ actor EventFeed {
 
     /// From behind `start`; nil begins at the head.
     init(
-        on loop: EventLoop, store: Store, growth: GrowthWatch, author: NodeID?, start: Int64?, place: StreamPlaces.Place
+        on loop: EventLoop, store: Store, growth: GrowthWatch, news: @escaping @Sendable () -> PeerWatch.News,
+        author: NodeID?, start: Int64?, place: StreamPlaces.Place
     ) {
+        self.news = news
         self.loop = loop
         self.store = store
         self.growth = growth
@@ -57,12 +61,14 @@ actor EventFeed {
 
     /// Before the facts, which wait for the disk: of one that hangs, this tells.
     private func status(now: MonotonicTime) -> [UInt8]? {
-        let health = store.health
-        guard health.version > toldVersion, statusDelay(now: now) == .zero else { return nil }
-        (toldVersion, toldAt) = (health.version, now)
-        return ServerSentEvent.bytes(
-            name: "status", data: WireJSON.encode(StatusEventForm(store: StoreHealthForm(health))))
+        guard hasStatus, statusDelay(now: now) == .zero else { return nil }
+        let (health, news) = (store.health, news())
+        (toldVersion, toldNews, toldAt) = (health.version, news.version, now)
+        let form = StatusEventForm(store: StoreHealthForm(health), peers: news.version > 0 ? news.peers : nil)
+        return ServerSentEvent.bytes(name: "status", data: WireJSON.encode(form))
     }
+
+    private var hasStatus: Bool { store.health.version > toldVersion || news().version > toldNews }
 
     /// How long until another may be told.
     private func statusDelay(now: MonotonicTime) -> Duration {
@@ -81,7 +87,7 @@ actor EventFeed {
         }
         // Beyond the head of just now: where the newest lines are damaged there is nothing to give, and no use in
         // asking again.
-        let isBehind = store.health.version > toldVersion
+        let isBehind = hasStatus
         let delay = statusDelay(now: SystemClock.monotonic())
         let grown = await growth.grows(
             beyond: max(seq, head), within: isBehind ? min(delay, Limits.heartbeatInterval) : Limits.heartbeatInterval)

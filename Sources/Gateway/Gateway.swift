@@ -10,7 +10,8 @@ package struct Gateway: Sendable {
     package init(_ parts: NodeParts, log: Log) {
         let replicator = parts.replicator
         let peers = PeerRoutes(
-            loop: parts.loop, identity: parts.identity, store: parts.store, growth: parts.growth, reader: parts.reader,
+            loop: parts.loop, identity: parts.identity, store: parts.store, growth: parts.growth,
+            news: { parts.peerWatch.news }, reader: parts.reader,
             stated: { form in
                 let (name, role) = form.speaker
                 return await replicator.peerStated(form.node, form.statement, name: name, role: role)

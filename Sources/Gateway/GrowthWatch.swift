@@ -34,14 +34,12 @@ package actor GrowthWatch {
             }
             group.cancelAll()
         }
-        for key in waiters.keys { release(key) }
+        releaseAll()
     }
 
     /// What happens to the store is told on event streams, too: all of them look again.
     private func followHealth() async {
-        for await _ in store.incidents.changes() {
-            for key in waiters.keys { release(key) }
-        }
+        for await _ in store.incidents.changes() { releaseAll() }
     }
 
     /// And that open chunks have grown, a second after the last time at the soonest.
@@ -49,10 +47,13 @@ package actor GrowthWatch {
         let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         store.ringTails(bell)
         for await _ in rings {
-            for key in waiters.keys { release(key) }
+            releaseAll()
             do { try await loop.sleep(for: Limits.tailBellInterval) } catch { return }
         }
     }
+
+    /// Something that is no fact has changed: all who wait look again.
+    func releaseAll() { for key in waiters.keys { release(key) } }
 
     private func release(_ key: Int64) {
         guard let waiter = waiters.removeValue(forKey: key) else { return }

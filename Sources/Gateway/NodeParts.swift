@@ -14,6 +14,7 @@ package struct NodeParts: Sendable {
     package let reader: ChunkReader
     package let growth: GrowthWatch
     package let replicator: Replicator
+    package let peerWatch: PeerWatch
     package let clocks: ClockService
     package let discovery: DiscoveryService
     /// nil on a node without an instrument.
@@ -25,7 +26,8 @@ package struct NodeParts: Sendable {
 
     package init(
         identity: NodeProfile, loop: EventLoop, store: Store, reader: ChunkReader, growth: GrowthWatch,
-        replicator: Replicator, clocks: ClockService, discovery: DiscoveryService, recorder: Recorder?,
+        replicator: Replicator, peerWatch: PeerWatch, clocks: ClockService, discovery: DiscoveryService,
+        recorder: Recorder?,
         source: (any InstrumentSource)?, startedAt: MonotonicTime, listening: Locked<[Endpoint]>
     ) {
         self.identity = identity
@@ -34,6 +36,7 @@ package struct NodeParts: Sendable {
         self.reader = reader
         self.growth = growth
         self.replicator = replicator
+        self.peerWatch = peerWatch
         self.clocks = clocks
         self.discovery = discovery
         self.recorder = recorder

@@ -29,6 +29,8 @@ struct PeerRoutes: Sendable {
     let identity: NodeProfile
     let store: Store
     let growth: GrowthWatch
+    /// How this node's own peers stand.
+    let news: @Sendable () -> PeerWatch.News
     let reader: ChunkReader
     let places = StreamPlaces(limit: Limits.eventStreams)
     /// A peer stated what it holds.
@@ -98,7 +100,7 @@ struct PeerRoutes: Sendable {
                 status: .unavailable, code: "limit", detail: "\(Limits.eventStreams) event streams are open already")
         }
         let feed = EventFeed(
-            on: loop, store: store, growth: growth, author: author, start: start.seq, place: place)
+            on: loop, store: store, growth: growth, news: news, author: author, start: start.seq, place: place)
         var response = HTTPResponse.events { try await feed.next() }
         // Proxies are known to buffer what they forward.
         response.headers.set("X-Accel-Buffering", "no")

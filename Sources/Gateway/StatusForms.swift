@@ -16,6 +16,8 @@ package struct PeerForm: Codable, Sendable {
     package let backlogBytes: Int64
     package let behindForS: Double?
     package let bytesPerS: Int64
+    /// How long the backlog takes at that rate; nil where there is none, or nothing moves.
+    package let timeToDoneS: Double?
     package let bytesMirrored: Int64
     package let chunksDownloaded: Int64
     package let lastSyncTimestamp: String?
@@ -39,6 +41,7 @@ package struct PeerForm: Codable, Sendable {
         backlogBytes = report.backlog.bytes
         behindForS = report.behindFor?.inSeconds
         bytesPerS = report.bytesPerSecond
+        timeToDoneS = report.timeToDone?.inSeconds
         bytesMirrored = report.bytesMirrored
         chunksDownloaded = report.chunksDownloaded
         lastSyncTimestamp = report.lastSync.map { Timestamp.text($0) }
@@ -56,6 +59,7 @@ package struct PeerForm: Codable, Sendable {
         case backlogBytes = "backlog_bytes"
         case behindForS = "behind_for_s"
         case bytesPerS = "bytes_per_s"
+        case timeToDoneS = "time_to_done_s"
         case bytesMirrored = "bytes_mirrored"
         case chunksDownloaded = "chunks_downloaded"
         case lastSyncTimestamp = "last_sync_timestamp"

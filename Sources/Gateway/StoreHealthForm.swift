@@ -42,4 +42,6 @@ package struct StoreHealthForm: Codable, Sendable {
 /// The data of a `status` event: what changed of the node's state that is no fact.
 package struct StatusEventForm: Codable, Sendable {
     package let store: StoreHealthForm
+    /// As in `GET /v1/status`; nil before any peer was looked at.
+    package let peers: [PeerForm]?
 }

@@ -155,6 +155,10 @@ package enum Limits {
     package static let eventLineBytes = factBytes + 256
     /// Between two `status` events of one stream.
     package static let statusEventInterval = Duration.seconds(1)
+    /// Between two of them that tell how a backlog shrinks.
+    package static let peerNewsInterval = Duration.seconds(5)
+    /// What lasts shorter is no change worth a line of the log: chunks are sealed and fetched all the time.
+    package static let peerLineDelay = Duration.seconds(5)
     /// Between comments on an event stream: well inside the 600 s of proxies, and short enough to notice a dead peer.
     package static let heartbeatInterval = Duration.seconds(5)
 

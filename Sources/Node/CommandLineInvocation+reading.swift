@@ -45,9 +45,16 @@ extension Invocation {
         switch command.path.dropFirst().first {
         case "status":
             let named = try command.values(Commands.statusData).map { surroundings.absolute($0) }
-            return .status(
-                StatusOptions(
-                    data: named.isEmpty ? [data] : named, json: json, watch: try command.value(Commands.watch)))
+            let options = StatusOptions(
+                data: named.isEmpty ? [data] : named, json: json, watch: try command.value(Commands.watch),
+                waitsSynced: command.has(Commands.waitSynced), timeout: try command.value(Commands.timeout))
+            guard options.timeout == nil || options.waitsSynced else {
+                throw UsageError("option --timeout is for --wait-synced")
+            }
+            guard options.watch == nil || !options.waitsSynced else {
+                throw UsageError("--watch never ends and --wait-synced does: give one of them")
+            }
+            return .status(options)
         case "sessions":
             let closes = command.command.name == "close"
             guard !closes || !command.operands.isEmpty else {

@@ -44,6 +44,10 @@ package struct StatusOptions: Hashable, Sendable {
     package let json: Bool
     /// Shown anew after this time, until interrupted; nil: once.
     package let watch: Duration?
+    /// Ends when everything that the peers have is here.
+    package var waitsSynced = false
+    /// Gives up waiting after this; nil: only when interrupted.
+    package var timeout: Duration?
 }
 
 /// `qnode sessions`.

@@ -21,6 +21,8 @@ package enum Commands {
     static let watch = CommandOption<Duration>(
         "watch", .duration(in: .milliseconds(100)...(.seconds(3600)), because: "nobody could read it"), bare: "1s",
         help: "Show it anew each TIME, or each second, until interrupted")
+    static let waitSynced = OptionDescription(
+        name: "wait-synced", argument: .none, help: "End when everything that the peers have is here")
     static let ofMission = CommandOption<String>(
         "mission", Settings.mission.form, help: "Only sessions of this mission")
     static let startMission = CommandOption<String>(
@@ -89,7 +91,9 @@ package enum Commands {
     private static let verbs = [
         CommandDescription(
             "status", summary: "show what the node is doing",
-            options: [json, watch.description, statusData.description, configuration]),
+            options: [
+                json, watch.description, waitSynced, timeout.description, statusData.description, configuration,
+            ]),
         CommandDescription(
             "sessions", summary: "list recordings, or show one with its chunks",
             options: [json, ofMission.description] + node,

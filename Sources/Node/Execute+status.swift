@@ -23,6 +23,7 @@ extension StatusOptions {
     /// Prints how the running nodes are, once or again and again.
     func execute() -> Int32 {
         onLoop { loop in
+            if waitsSynced { return try await waitUntilSynced(on: loop) }
             guard let watch else { return printOnce(try await look(on: loop)) }
             let isTerminal = TerminalStream.output.isTerminal && !json
             let screen = TerminalScreen(on: .output)
@@ -40,7 +41,7 @@ extension StatusOptions {
         }
     }
 
-    private func look(on loop: EventLoop) async throws -> [NodeView] {
+    func look(on loop: EventLoop) async throws -> [NodeView] {
         var nodes: [NodeView] = []
         for path in data { nodes.append(NodeView(data: path, state: try await Self.state(of: path, on: loop))) }
         return nodes
@@ -66,7 +67,7 @@ extension StatusOptions {
         }
     }
 
-    private func printOnce(_ nodes: [NodeView]) -> Int32 {
+    func printOnce(_ nodes: [NodeView]) -> Int32 {
         let code = printed(json ? jsonLines(nodes) : frame(nodes, style: .ofStandardOutput))
         return code == 0 && nodes.contains { $0.status == nil } ? 1 : code
     }

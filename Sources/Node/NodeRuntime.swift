@@ -92,13 +92,16 @@ package struct NodeRuntime: Sendable {
             Recorder(configuration.recorderOptions, store: store, on: loop, log: log.named("recorder"))
         }
         let clocks = ClockService(loop: loop, log: log.named("clock"))
+        let growth = GrowthWatch(on: loop, store: store)
+        let replicator = replicator(configuration, store, clocks, loop, log)
         let parts = NodeParts(
             identity: NodeProfile(
                 id: store.node, name: configuration.name, role: configuration.role, version: Release.version,
                 pull: configuration.pull.description),
             loop: loop, store: store, reader: ChunkReader(on: threads.lanes.scrub),
-            growth: GrowthWatch(on: loop, store: store),
-            replicator: replicator(configuration, store, clocks, loop, log), clocks: clocks,
+            growth: growth, replicator: replicator,
+            peerWatch: PeerWatch(on: loop, replicator: replicator, growth: growth, log: log.named("peers")),
+            clocks: clocks,
             discovery: discovery(configuration, store, port: endpoint.port, threads, log), recorder: recorder,
             source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]))
         gateway.withLock { $0 = Gateway(parts, log: log) }
@@ -196,6 +199,7 @@ extension NodeRuntime {
             PatientService(
                 "discovery", on: discoveryLoop, waiting: parts.loop, patience: Limits.goodbyeTime
             ) { await parts.discovery.run() },
+            NamedService("peer watch") { try await parts.peerWatch.run() },
             NamedService("sightings") { await followSightings() },
             NamedService("known peers") { await keepPeers() },
             NamedService("known clocks") { try await keepClocks() },

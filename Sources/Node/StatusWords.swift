@@ -57,9 +57,10 @@ struct StatusWords {
     func behind(_ peer: PeerForm) -> String? {
         guard let behindFor = peer.behindForS else { return nil }
         guard peer.backlogCount > 0 else { return "nothing to fetch" }
-        return style.doubtful(
-            "\(counted(peer.backlogCount, "chunk")) to fetch, \(TerminalQuantity.bytes(peer.backlogBytes)), "
-                + "behind for \(duration(behindFor))")
+        var text = "\(counted(peer.backlogCount, "chunk")) to fetch, \(TerminalQuantity.bytes(peer.backlogBytes))"
+        if peer.bytesPerS > 0 { text += " at \(TerminalQuantity.bytes(peer.bytesPerS))/s" }
+        if let left = peer.timeToDoneS { text += ", \(duration(left)) left" }
+        return style.doubtful(text + ", behind for \(duration(behindFor))")
     }
 
     /// Why nothing is fetched for now.

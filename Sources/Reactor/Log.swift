@@ -56,7 +56,7 @@ package struct Log: Sendable {
 
     package func write(_ level: Level, _ message: String, _ fields: Field...) { write(level, message, fields) }
 
-    private func write(_ level: Level, _ message: String, _ fields: [Field]) {
+    package func write(_ level: Level, _ message: String, _ fields: [Field]) {
         guard level >= self.level else { return }
         let head = forJournal ? "<\(level.severity)>" : "\(Timestamp.text(SystemClock.reading().realtime)) \(level) "
         let tail = fields.map { " \($0.0)=\(Self.quoted("\($0.1)"))" }.joined()

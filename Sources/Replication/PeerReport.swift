@@ -48,6 +48,15 @@ package struct PeerReport: Hashable, Sendable {
 
     package init(state: State) { self.state = state }
 
+    /// How long the backlog takes at the present rate; nil where there is none, or nothing moves.
+    package var timeToDone: Duration? {
+        guard backlog.bytes > 0, bytesPerSecond > 0 else { return nil }
+        return .seconds((backlog.bytes - 1) / bytesPerSecond + 1)
+    }
+
+    /// It has something that is wanted and is not here; nil before the first comparison.
+    package var isBehind: Bool? { behindFor.map { _ in backlog.chunks > 0 } }
+
     package struct Backlog: Hashable, Sendable {
         package var chunks: Int64 = 0
         package var bytes: Int64 = 0

@@ -3,14 +3,15 @@ import Glibc
 import Model
 import Reactor
 
-/// A process of `qnode` that the bench started, and what the kernel says of it.
+/// A process that the bench started, `qnode` or a rival of it, and what the kernel says of it.
 final class NodeProcess {
     let data: String
     private(set) var pid: pid_t = 0
     private let standardError: String
 
-    /// Starts `qnode` with these arguments; its standard error goes to a file beside its data.
-    init(_ place: Place, _ name: String, _ arguments: [String]) throws {
+    /// Starts `qnode`, or another program, with these arguments; its standard error goes to a file beside its data.
+    init(_ place: Place, _ name: String, _ arguments: [String], program other: String? = nil) throws {
+        let program = other ?? place.program
         data = "\(place.path)/\(name)"
         standardError = data + ".log"
         var actions = posix_spawn_file_actions_t()
@@ -19,10 +20,10 @@ final class NodeProcess {
         let flags = O_WRONLY | O_CREAT | O_TRUNC
         posix_spawn_file_actions_addopen(&actions, 2, standardError, flags, 0o640)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        var words: [UnsafeMutablePointer<CChar>?] = ([place.program] + arguments).map { strdup($0) } + [nil]
+        var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let code = posix_spawn(&pid, place.program, &actions, nil, &words, environ)
-        guard code == 0 else { throw BenchError("\(place.program): \(String(cString: strerror(code)))") }
+        let code = posix_spawnp(&pid, program, &actions, nil, &words, environ)
+        guard code == 0 else { throw BenchError("\(program): \(String(cString: strerror(code)))") }
     }
 
     /// A node on a port of the loopback interface; what it is besides is in `arguments`.
@@ -43,6 +44,17 @@ final class NodeProcess {
         var status: Int32 = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         pid = 0
+    }
+
+    /// Waits for its own end; what it used of the machine, its children among it.
+    @discardableResult
+    func finish() throws -> rusage {
+        var status: Int32 = 0
+        var usage = rusage()
+        while wait4(pid, &status, 0, &usage) < 0, errno == EINTR {}
+        pid = 0
+        guard status == 0 else { throw BenchError("\(data): ended with status \(status)") }
+        return usage
     }
 
     deinit { stop() }

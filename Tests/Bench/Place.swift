@@ -16,6 +16,8 @@ struct Place: Sendable {
         self.loop = loop
         let environment = ProcessInfo.processInfo.environment
         let parent = environment["QNODE_BENCH_DIR"] ?? environment["TMPDIR"] ?? "/tmp"
+        // The nodes that are measured would take it for a setting of theirs.
+        unsetenv("QNODE_BENCH_DIR")
         path = "\(parent)/qnode-bench-\(getpid())"
         let own = CommandLine.arguments[0]
         program = own.lastIndex(of: "/").map { "\(own[..<$0])/qnode" } ?? "qnode"

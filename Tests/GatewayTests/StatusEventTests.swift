@@ -39,6 +39,25 @@ import Testing
         }
     }
 
+    @Test("a change of a peer is told on event streams and to the log, once")
+    func peers() async throws {
+        try await TestNode.with { node in
+            let link = try await node.link()
+            let events = try await link.events(after: 0, author: nil)
+            guard case .hello = try await next(events) else { throw CancellationError() }
+            let statement = HoldingsStatement(epoch: .random(), head: 0, isWhole: true, holdings: Holdings())
+            #expect(try await link.postHave(statement) == false)
+            await node.peerWatch.look(now: .init(nanoseconds: 0))
+            guard case .status(let bytes)? = try await next(events) else { throw CancellationError() }
+            let peers = try #require(try WireJSON.decode(StatusEventForm.self, from: bytes).peers)
+            #expect(peers.map(\.id) == [TestNode.id(0xbb)] && peers.first?.unacknowledged == 0)
+            let told = node.peerWatch.news.version
+            await node.peerWatch.look(now: .init(nanoseconds: 1))
+            #expect(node.peerWatch.news.version == told)
+            await link.close()
+        }
+    }
+
     @Test("a stream that begins later is told what happened before, and one of a store without incidents nothing")
     func late() async throws {
         try await TestNode.with { node in

@@ -15,6 +15,7 @@ final class TestNode: Sendable {
 
     let store: Store
     let endpoint: Endpoint
+    let peerWatch: PeerWatch
     private let path: String
     private let lanes: Store.Lanes
     private let server: HTTPServer
@@ -39,12 +40,14 @@ final class TestNode: Sendable {
         lanes = Store.Lanes()
         store = try await Store.open(path, node: Self.id(byte), incarnation: .random(), lanes: lanes, log: .silent)
         let (loop, store) = (Self.loop, store)
+        let growth = GrowthWatch(on: loop, store: store)
+        let replicator = Replicator(
+            store: store, dialing: HTTPPeerDialer(on: loop, node: store.node), follow: .everyone, pull: .all,
+            venue: Venue(loop), log: .silent)
         let parts = NodeParts(
             identity: NodeProfile(id: store.node, name: "test", role: .vehicle, version: "0"), loop: loop, store: store,
-            reader: ChunkReader(on: lanes.scrub), growth: GrowthWatch(on: loop, store: store),
-            replicator: Replicator(
-                store: store, dialing: HTTPPeerDialer(on: loop, node: store.node), follow: .everyone, pull: .all,
-                venue: Venue(loop), log: .silent),
+            reader: ChunkReader(on: lanes.scrub), growth: growth, replicator: replicator,
+            peerWatch: PeerWatch(on: loop, replicator: replicator, growth: growth, log: .silent),
             clocks: ClockService(loop: loop, log: .silent),
             discovery: DiscoveryService(
                 loop: loop,
@@ -52,6 +55,7 @@ final class TestNode: Sendable {
                     name: "test", idPrefix: store.node.short, role: .vehicle, bootID: SystemClock.bootID, port: 1),
                 mode: .off, interfaces: [], log: .silent),
             recorder: nil, source: nil, startedAt: SystemClock.monotonic(), listening: Locked([]))
+        peerWatch = parts.peerWatch
         let gateway = Gateway(parts, log: .silent)
         let server = HTTPServer(on: loop) { await gateway.respond($0) }
         self.server = server

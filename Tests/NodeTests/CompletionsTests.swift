@@ -45,7 +45,7 @@ import Testing
         #expect(try offered("qnode", "--mdns", "=") == ["auto", "daemon", "embedded", "off"])
         #expect(try offered("qnode", "completions", "") == ["bash", "zsh", "fish"])
         #expect(try offered("qnode", "--data", "record", "st") == ["status"])
-        #expect(try offered("qnode", "--data", "=", "record", "status", "--w") == ["--watch"])
+        #expect(try offered("qnode", "--data", "=", "record", "status", "--wat") == ["--watch"])
         #expect(try offered("qnode", "status", "--json", "x") == [])
     }
 

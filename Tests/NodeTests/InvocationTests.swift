@@ -32,6 +32,13 @@ import Testing
         #expect(
             try invoke("--data", "/d", "status") == .status(StatusOptions(data: ["/d"], json: false, watch: nil)))
         #expect(try refusal(["status", "--watch=0"]).hasPrefix("option --watch: "))
+        let waiting = try invoke("status", "--wait-synced", "--timeout", "60")
+        #expect(
+            waiting
+                == .status(
+                    StatusOptions(data: [data], json: false, watch: nil, waitsSynced: true, timeout: .seconds(60))))
+        #expect(try refusal(["status", "--timeout", "5"]) == "option --timeout is for --wait-synced")
+        #expect(try refusal(["status", "--wait-synced", "--watch"]).hasPrefix("--watch never ends"))
         #expect(try refusal(["status", "5s"]) == "unexpected argument \"5s\"; see qnode status --help")
     }
 

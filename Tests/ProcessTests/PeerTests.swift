@@ -70,6 +70,27 @@ import Testing
         #expect(try scratch.run("verify", "--data", vehicle.data).code == 0)
     }
 
+    @Test("status waits until everything the peers have is here, and says what is missing when its time is over")
+    func waitSynced() throws {
+        let scratch = try Scratch()
+        let vehicle = try scratch.node(
+            "vehicle", ["--role", "vehicle", "--serial", try scratch.sensor(), "--chunk-interval", "1s"])
+        try vehicle.until("chunks are sealed") { $0.sealed >= 2 }
+        let port = try #require(try vehicle.status()?.port)
+        let lonely = try scratch.node("lonely", ["--role", "topside"])
+        let alone = try scratch.run("status", "--data", lonely.data, "--wait-synced", "--timeout", "1")
+        #expect(alone.code == 1 && alone.errors.hasSuffix("not everything is here yet: lonely has found no peer\n"))
+        let topside = try scratch.node("topside", ["--role", "topside", "--peer", "127.0.0.1:\(port)"])
+        let synced = try scratch.run("status", "--data", topside.data, "--wait-synced", "--timeout", "30")
+        #expect(synced.code == 0, "\(synced.errors)")
+        #expect(try topside.status()?.held ?? 0 >= 2)
+        #expect(try vehicle.stop().code == 0)
+        let gone = try scratch.run("status", "--data", topside.data, "--wait-synced", "--timeout", "1")
+        #expect(gone.code == 1 && gone.errors.contains("vehicle is not connected"), "\(gone.errors)")
+        let absent = try scratch.run("status", "--data", vehicle.data, "--wait-synced")
+        #expect(absent.code == 1 && absent.errors.contains("no node runs on"), "\(absent.errors)")
+    }
+
     @Test(
         "requests that mean harm are refused, and the node answers on",
         arguments: [
