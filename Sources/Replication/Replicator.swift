@@ -170,7 +170,8 @@ package actor Replicator: FollowerRegistry {
                 let follower = PeerFollower(
                     token: token,
                     surroundings: PeerFollower.Surroundings(
-                        store: store, puller: puller, tails: tails, dialing: dialing, registry: self, venue: venue, bell: bell,
+                        store: store, puller: puller, tails: tails, dialing: dialing, registry: self, venue: venue,
+                        bell: bell,
                         log: log, companion: companion))
                 followers[token] = follower
                 await follower.setEndpoints(endpoints)

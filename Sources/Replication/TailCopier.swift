@@ -37,7 +37,8 @@ actor TailCopier {
     }
 
     init(
-        _ errand: Errand, tail: any PeerTail, surroundings: PeerFollower.Surroundings, attachment: ChunkPuller.Attachment
+        _ errand: Errand, tail: any PeerTail, surroundings: PeerFollower.Surroundings,
+        attachment: ChunkPuller.Attachment
     ) {
         self.errand = errand
         self.tail = tail
@@ -214,9 +215,11 @@ actor TailCopier {
     private func seal(_ slot: ChunkSlot, _ fact: [UInt8]) async {
         do throws(StoreError) {
             let outcome = try await store.sealCopy(slot, fact: fact)
-            if outcome == .held { await puller.noteSealed(fact, from: errand.peer) }
-            if outcome == .mismatch {
-                await puller.noteMismatch(slot, from: errand.peer)
+            switch outcome {
+            case .held: await puller.noteSealed(fact, from: errand.peer)
+            case .short: await puller.noteBegun(fact)
+            case .mismatch: await puller.noteMismatch(slot, from: errand.peer)
+            case .none: break
             }
         } catch {
             surroundings.log.error(

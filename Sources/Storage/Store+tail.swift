@@ -13,6 +13,11 @@ extension Store {
         journal.board.ring(bell, of: authors)
     }
 
+    /// Whether a live copy of this chunk's slot is here: a pull begins with what it has.
+    package func hasCopy(of chunk: WantedChunk) -> Bool {
+        journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index] != nil
+    }
+
     /// Committed bytes of an open chunk; nil where it is not open here.
     package func openLength(of slot: ChunkSlot) -> Int64? { journal.board.length(of: slot) }
 

@@ -83,7 +83,8 @@ package final class TailReader {
         self.shelf = shelf
         self.request = request
         cursors = Dictionary(
-            request.copies.map { ($0.slot, Cursor(position: $0.length, rows: $0.rows)) }, uniquingKeysWith: { first, _ in first })
+            request.copies.map { ($0.slot, Cursor(position: $0.length, rows: $0.rows)) },
+            uniquingKeysWith: { first, _ in first })
         known = Set(request.copies.map(\.slot.session))
         pending = Set(cursors.keys)
     }

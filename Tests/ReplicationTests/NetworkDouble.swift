@@ -188,10 +188,12 @@ final class Link: PeerLink {
             do {
                 try await script.sendTail(request, to: mailbox)
                 mailbox.finish()
-            } catch let error as PeerLinkError { mailbox.fail(error) } catch { mailbox.fail(.closed) }
+            } catch let error as PeerLinkError { mailbox.fail(error) } catch is CorruptTail {
+                mailbox.fail(CorruptTail())
+            } catch { mailbox.fail(PeerLinkError.closed) }
         }
         try atEnd {
-            mailbox.fail(.closed)
+            mailbox.fail(PeerLinkError.closed)
             task.cancel()
         }
         return Tail(mailbox: mailbox, task: task)
@@ -202,7 +204,7 @@ final class Link: PeerLink {
         let task: Task<Void, Never>
         func next() async throws -> TailFrame? { try await mailbox.next() }
         func close() async {
-            mailbox.fail(.closed)
+            mailbox.fail(PeerLinkError.closed)
             task.cancel()
         }
     }

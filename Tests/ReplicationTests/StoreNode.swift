@@ -24,6 +24,11 @@ final class Scratch: Sendable {
         try? FileManager.default.removeItem(atPath: path)
     }
 
+    /// A directory as it is at this moment.
+    func copy(_ name: String, to other: String) throws {
+        try FileManager.default.copyItem(atPath: "\(path)/\(name)", toPath: "\(path)/\(other)")
+    }
+
     /// The lock goes with the last reference to an earlier store of this directory; who keeps one for ever is found by
     /// the time limit.
     func open(_ name: String, node: NodeID) async throws -> Store {

@@ -64,7 +64,8 @@ private struct Told {
         told.take(try await reader.next())
         let facts = try await store.facts(after: 0, limit: 10).map(\.bytes)
         #expect(told.sessions == [facts[0]])
-        #expect(Set(told.last) == [.sealed(slot(session), fact: facts[1]), .sealed(slot(session, .raw), fact: facts[2])])
+        #expect(
+            Set(told.last) == [.sealed(slot(session), fact: facts[1]), .sealed(slot(session, .raw), fact: facts[2])])
         for chunk in sealed {
             #expect(try await store.contents(chunk.fact.sha256) == told.bytes[slot(session, chunk.fact.stream)])
             #expect(told.rows[slot(session, chunk.fact.stream)] == chunk.fact.rows)
@@ -192,9 +193,10 @@ private struct Told {
         _ = try await vehicle.seal(session)
         try await topside.take(try await reader.next())
         let facts = try await vehicle.facts(after: 0, limit: 10)
-        #expect(Set(try await again.next()) == [
-            .sealed(slot(session), fact: facts[1].bytes), .sealed(slot(session, .raw), fact: facts[2].bytes),
-        ])
+        #expect(
+            Set(try await again.next()) == [
+                .sealed(slot(session), fact: facts[1].bytes), .sealed(slot(session, .raw), fact: facts[2].bytes),
+            ])
         try await topside.close()
         try await vehicle.close()
     }
