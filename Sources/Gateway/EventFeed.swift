@@ -4,7 +4,8 @@ internal import Reactor
 internal import Storage
 
 /// One client's event stream: `hello`, then each fact as it enters the log, between them `status` when something
-/// happened to the store and `tail` when open chunks have grown, comments while nothing does. Pulled, so that a slow client costs nothing but its place.
+/// happened to the store and `tail` when open chunks have grown, comments while nothing does. Pulled, so that a slow
+/// client costs nothing but its place.
 actor EventFeed {
     private enum State {
         case greeting

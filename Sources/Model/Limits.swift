@@ -311,8 +311,8 @@ package enum Limits {
     package static let tailSilence = heartbeatInterval * 3
     /// Between two bells of open chunks on one event stream.
     package static let tailBellInterval = Duration.seconds(1)
-    /// An open chunk that is followed and has not grown for this long, though it is sealed at its author's, is pulled as
-    /// any other: its tail promises and does not deliver.
+    /// An open chunk that is followed and has not grown for this long, though it is sealed at its author's, is pulled
+    /// as any other: its tail promises and does not deliver.
     package static let tailPatience = Duration.seconds(10)
 
     // MARK: Clock exchanges

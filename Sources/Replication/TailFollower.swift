@@ -2,8 +2,8 @@ package import Model
 internal import Reactor
 internal import Storage
 
-/// Keeps the tails of one connected peer open: one of what it writes itself, and, where it has copies of somebody who is
-/// away, one of these. A tail that breaks is opened again while the connection lasts, from where the copies end.
+/// Keeps the tails of one connected peer open: one of what it writes itself, and, where it has copies of somebody who
+/// is away, one of these. A tail that breaks is opened again while the connection lasts, from where the copies end.
 struct TailFollower: Sendable {
     let peer: NodeID
     let attachment: ChunkPuller.Attachment
