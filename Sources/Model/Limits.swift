@@ -53,8 +53,8 @@ package enum Limits {
     /// Sessions whose facts are kept parsed while their chunks are shown to people: a mirror follows a handful at a
     /// time.
     package static let sessionsShown = 16
-    /// Live copies of other nodes' open chunks: 64 vehicles with 64 streams each. Each has a descriptor, and a roll of the
-    /// write-ahead log names each in 200 bytes.
+    /// Live copies of other nodes' open chunks: 64 vehicles with 64 streams each. Each has a descriptor, and a roll of
+    /// the write-ahead log names each in 200 bytes.
     package static let copies = 4096
     /// All of them together: sixteen of the largest chunks. What goes beyond it is fetched when it is sealed.
     package static let copiesBytes: Int64 = 16 << 30

@@ -102,8 +102,8 @@ package enum Commands {
                 CommandDescription(
                     "close", summary: "seal what is here of another node's session that will not be ended",
                     discussion: """
-                        For a session whose author does not come back: what is here of its growing chunks is sealed, and \
-                        the session ends. Should its author come back all the same, its word counts.
+                        For a session whose author does not come back: what is here of its growing chunks is sealed, \
+                        and the session ends. Should its author come back all the same, its word counts.
                         """,
                     options: [json] + node, operand: OperandDescription("SESSION", .one, help: "a session's id"))
             ]),

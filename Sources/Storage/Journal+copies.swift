@@ -13,10 +13,9 @@ extension Journal {
     }
 
     /// Makes all pieces durable with one append and one sync. A piece that cannot be taken is answered for its slot.
-    func appendCopies(_ pieces: [CopyPiece]) throws(StoreError) -> [ChunkSlot: StoreError] {
-        guard room.takesCopies(pieces.reduce(0) { $0 + $1.bytes.count }) else {
-            throw .outOfSpace(path: directory.path)
-        }
+    /// nil where copies wait for room.
+    func appendCopies(_ pieces: [CopyPiece]) throws(StoreError) -> [ChunkSlot: StoreError]? {
+        guard room.takesCopies(pieces.reduce(0) { $0 + $1.bytes.count }) else { return nil }
         var refused: [ChunkSlot: StoreError] = [:]
         var additions: [ChunkSlot: Addition] = [:]
         var total = copies.values.reduce(0) { $0 + $1.length }
@@ -122,7 +121,8 @@ extension Journal {
             if !(try append([.checkpoint(shorter.checkpoint)])) { try appendAgain([.checkpoint(shorter.checkpoint)]) }
             let folder = try directory.openFolder(author: copy.slot.author, session: copy.slot.session)
             let aside = "\(copy.slot.session).\(name).whole"
-            let file = try copy.file.writeAnew(
+            // What has the name is durable; it need not be the file that was written to.
+            let file = try SharedFile(try folder.openFile(name, .readWrite)).writeAnew(
                 as: name, in: folder, length: length, keeping: aside, in: directory.quarantine
             ) { Checksum($0).value == checksum }
             try directory.quarantine.remove(aside)

@@ -26,11 +26,14 @@ extension JournalRecovery {
         if let kept = try Self.open(Self.aside(slot), in: directory.quarantine) { places.files.append(kept) }
         let end = replay.pieces.last?.end ?? 0
         let preamble = result.sessions[slot.session]?.description(of: slot.stream)?.preamble ?? []
+        // A copy may be short, and what it lacks is not lost.
+        let isOwn = slot.author == node
         let spans = try replay.spans(
-            total: totalRows(replay), hasDamage: result.hasDamage, hasLostEnd: result.hasDamage && places.found > end
+            total: isOwn ? totalRows(replay) : nil, hasDamage: result.hasDamage,
+            hasLostEnd: isOwn && result.hasDamage && places.found > end
         ) { piece throws(SyscallError) in try Self.rows(of: piece, in: places.files, preamble) }
         guard !spans.isEmpty else { return }
-        guard slot.author == node else { return try restoreCopy(replay, spans, places, folder) }
+        guard isOwn else { return try restoreCopy(replay, spans, places, folder) }
         if places.file == nil, slot.index < result.sessions[slot.session]?.totals(slot.stream).chunks ?? 0,
             spans.contains(where: { if case .missing = $0 { true } else { false } })
         {
@@ -202,8 +205,8 @@ extension JournalRecovery {
             if isWhole, try restoreInPlace(replay, pieces, places, folder) { return }
             if !isWhole {
                 result.reports.append(
-                    "the copy of chunk \(OpenChunk.fileName(replay.slot)) of session \(replay.slot.session) lost bytes; "
-                        + "its beginning is kept, the rest is fetched again")
+                    "the copy of chunk \(OpenChunk.fileName(replay.slot)) of session \(replay.slot.session) lost "
+                        + "bytes; its beginning is kept, the rest is fetched again")
             }
             return try split(replay, [spans[0]], places, folder, [])
         }

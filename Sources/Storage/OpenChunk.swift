@@ -1,8 +1,8 @@
 internal import Model
 internal import Reactor
 
-/// A chunk being written, or the live copy of one that another node writes. `length` is what is durable by the write-ahead log; the file may lag behind it until it is
-/// flushed.
+/// A chunk being written, or the live copy of one that another node writes. `length` is what is durable by the
+/// write-ahead log; the file may lag behind it until it is flushed.
 final class OpenChunk {
     let slot: ChunkSlot
     let firstRow: Int64

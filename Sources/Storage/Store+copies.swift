@@ -15,9 +15,10 @@ extension Store {
         }
         let taken = pieces.filter { refused[$0.slot] == nil }
         guard !taken.isEmpty else { return refused }
-        return try await unpaid { () async throws(StoreError) in
-            refused.merging(try await journal.appendCopies(taken)) { first, _ in first }
-        }
+        let more = try await unpaid { () async throws(StoreError) in try await journal.appendCopies(taken) }
+        // No write was refused: that there is little room is known.
+        guard let more else { throw .outOfSpace(path: path) }
+        return refused.merging(more) { first, _ in first }
     }
 
     /// The slot's chunk was sealed elsewhere, by this fact: where the copy is that chunk, it is held when this returns.

@@ -42,10 +42,12 @@ extension StoreAudit {
         guard !pieces.isEmpty else { return true }
         let (author, session) = (replay.slot.author.description, replay.slot.session.description)
         let name = OpenChunk.fileName(replay.slot)
+        // A chunk of this node's that is not there was sealed, and the record of that is what is damaged.
+        let isGoneSound = replay.slot.author == node
         guard try open.kind(of: author) == .directory,
             try open.openDirectory(author).kind(of: session) == .directory,
             try open.openDirectory(author).openDirectory(session).kind(of: name) == .file
-        else { return false }
+        else { return isGoneSound }
         let file = try open.openDirectory(author).openDirectory(session).openFile(name, .read)
         file.forgetCache()
         for piece in pieces {

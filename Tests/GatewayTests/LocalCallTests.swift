@@ -52,6 +52,37 @@ import Testing
         }
     }
 
+    @Test("rows of a copy are told with its session; closing it seals them, and the node's own is refused")
+    func copies() async throws {
+        try await TestNode.with { node in
+            let own = try await node.record(chunks: 1)
+            let refusal = try await node.call(.post, "/v1/sessions/\(own)/close")
+            #expect(refusal.status == .conflict)
+            #expect(String(decoding: refusal.body, as: UTF8.self).contains("qnode record stop"))
+            #expect(try await node.call(.post, "/v1/sessions/\(SessionID.random())/close").status == .notFound)
+            #expect(try await node.call(.post, "/v1/sessions/x/close").status == .notFound)
+            let headers: HTTPHeaders = ["X-Real-IP": "1.2.3.4"]
+            let foreign = try await node.call(.post, "/v1/sessions/\(own)/close", headers: headers)
+            #expect(foreign.status == .forbidden)
+            let session = SessionID.random()
+            let slot = ChunkSlot(author: TestNode.id(0xcc), session: session, stream: .data, index: 0)
+            try await node.copy(slot, rows: ["1", "2"])
+            let open = try WireJSON.decode(
+                SessionDetailForm.self, from: try await node.call(.get, "/v1/sessions/\(session)").body)
+            #expect(open.session.partial && open.session.partialRows == 2 && open.session.endedAt == nil)
+            #expect(open.partials.map(\.rows) == [2] && open.chunks.isEmpty)
+            let status = try WireJSON.decode(
+                NodeStatusForm.self, from: try await node.call(.get, "/v1/status").body)
+            #expect(status.store.copies == 1)
+            let answer = try await node.call(.post, "/v1/sessions/\(session)/close")
+            let closed = try WireJSON.decode(ClosedForm.self, from: answer.body)
+            #expect(closed.reason == "closed_by_peer" && closed.rows == 2 && closed.sealedChunks == 1)
+            let after = try WireJSON.decode(
+                SessionDetailForm.self, from: try await node.call(.get, "/v1/sessions/\(session)").body)
+            #expect(!after.session.partial && after.session.complete && after.chunks.map(\.rows) == [2])
+        }
+    }
+
     @Test(
         "a recording's wishes out of range are refused",
         arguments: [

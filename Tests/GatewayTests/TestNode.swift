@@ -93,6 +93,23 @@ final class TestNode: Sendable {
         return session
     }
 
+    /// A live copy of another node's chunk, its session with it.
+    func copy(_ slot: ChunkSlot, rows: [String]) async throws {
+        let opening = SessionOpening(
+            mission: "M", streams: [StreamDescription(name: .data, format: .csv, columns: ["value"])])
+        let fact = Fact(
+            name: FactName(author: slot.author, incarnation: Incarnation(word: 7), n: 1), session: slot.session,
+            at: SystemClock.reading(), body: .session(opening))
+        _ = try await store.receive([RecordedFact(encoding: fact).bytes])
+        let pair = ClockPair(realtime: 1, boottime: 1)
+        let bytes = Array(("value\n" + rows.map { $0 + "\n" }.joined()).utf8)
+        let refused = try await store.appendCopies([
+            CopyPiece(
+                slot: slot, offset: 0, bytes: bytes, rows: Int64(rows.count), firstRow: 0, first: pair, last: pair)
+        ])
+        precondition(refused.isEmpty, "a copy whose session is known is taken")
+    }
+
     func call(
         _ method: HTTPMethod = .get, _ target: String, headers: HTTPHeaders = [:], body: String = ""
     ) async throws -> (status: HTTPStatus, headers: HTTPHeaders, body: [UInt8]) {

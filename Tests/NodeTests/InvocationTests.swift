@@ -59,6 +59,11 @@ import Testing
         #expect(
             try invoke("sessions", id.description, "--json")
                 == .sessions(SessionsOptions(data: data, json: true, session: id, mission: nil)))
+        #expect(
+            try invoke("sessions", "close", id.description)
+                == .sessions(SessionsOptions(data: data, json: false, session: id, mission: nil, closes: true)))
+        #expect(try refusal(["sessions", "close"]) == "say which session; qnode sessions lists them")
+        #expect(try refusal(["sessions", "close", id.description, "x"]).contains("unexpected argument"))
         #expect(try refusal(["sessions", "../etc"]) == #""../etc" is not a session's id; qnode sessions lists them"#)
     }
 
