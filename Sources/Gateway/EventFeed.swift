@@ -4,7 +4,8 @@ internal import Reactor
 internal import Storage
 
 /// One client's event stream: `hello`, then each fact as it enters the log, between them `status` when something
-/// happened to the store, comments while nothing does. Pulled, so that a slow client costs nothing but its place.
+/// happened to the store and `tail` when open chunks have grown, comments while nothing does. Pulled, so that a slow
+/// client costs nothing but its place.
 actor EventFeed {
     private enum State {
         case greeting
@@ -20,19 +21,20 @@ actor EventFeed {
     private let author: NodeID?
     private let start: Int64?
     private let heartbeat: Duration
-    private let place: EventPlaces.Place
+    private let place: StreamPlaces.Place
     private var state = State.greeting
     /// What the client knows of the store's health; at first that nothing ever happened to it.
     private var toldVersion: Int64 = 0
     private var toldNews: Int64 = 0
     private var toldAt: MonotonicTime?
+    private var tails = TailBells()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
     /// From behind `start`; nil begins at the head.
     init(
         on loop: EventLoop, store: Store, growth: GrowthWatch, news: @escaping @Sendable () -> PeerWatch.News,
-        author: NodeID?, start: Int64?, heartbeat: Duration, place: EventPlaces.Place
+        author: NodeID?, start: Int64?, heartbeat: Duration, place: StreamPlaces.Place
     ) {
         self.news = news
         self.loop = loop
@@ -58,6 +60,11 @@ actor EventFeed {
         }
     }
 
+    /// What has no number: how the store is, and which open chunks have grown.
+    private func word(now: MonotonicTime) -> [UInt8]? {
+        status(now: now) ?? tails.bells(store, of: author, now: now)
+    }
+
     /// Before the facts, which wait for the disk: of one that hangs, this tells.
     private func status(now: MonotonicTime) -> [UInt8]? {
         guard hasStatus, statusDelay(now: now) == .zero else { return nil }
@@ -75,7 +82,7 @@ actor EventFeed {
     }
 
     private func piece(after seq: Int64) async throws -> [UInt8]? {
-        if let status = status(now: SystemClock.monotonic()) { return status }
+        if let word = word(now: SystemClock.monotonic()) { return word }
         let head = await store.head()
         let facts = try await store.facts(after: seq, limit: Limits.factsPerEventPiece)
         if let last = facts.last {
@@ -97,7 +104,7 @@ actor EventFeed {
             beyond: max(seq, head), within: isBehind ? min(delay, heartbeat) : heartbeat)
         // The node stops, or the client has gone: an end in order, and no broken answer.
         if Task.isCancelled { return nil }
-        if let status = status(now: SystemClock.monotonic()) { return status }
+        if let word = word(now: SystemClock.monotonic()) { return word }
         guard grown else { return ServerSentEvent.comment() }
         state = .following(after: seq)
         return try await piece(after: seq)
@@ -128,26 +135,5 @@ struct EventStart {
         } else {
             seq = nil
         }
-    }
-}
-
-/// How many event streams there may be at once. A place is given back when its stream is gone.
-final class EventPlaces: Sendable {
-    private let taken = Locked(0)
-
-    final class Place: Sendable {
-        private let places: EventPlaces
-        fileprivate init(_ places: EventPlaces) { self.places = places }
-        deinit { places.taken.withLock { $0 -= 1 } }
-    }
-
-    /// nil where all are taken.
-    func take() -> Place? {
-        let isFree = taken.withLock { taken in
-            guard taken < Limits.eventStreams else { return false }
-            taken += 1
-            return true
-        }
-        return isFree ? Place(self) : nil
     }
 }

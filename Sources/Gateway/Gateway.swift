@@ -17,7 +17,8 @@ package struct Gateway: Sendable {
                 return await replicator.peerStated(form.node, form.statement, name: name, role: role)
             })
         router = Router(
-            routes: peers.routes + LocalRoutes(parts: parts).routes + Self.common(parts.identity),
+            routes: peers.routes + TailRoutes(loop: parts.loop, store: parts.store).routes
+                + LocalRoutes(parts: parts).routes + Self.common(parts.identity),
             log: log.named("http"))
     }
 

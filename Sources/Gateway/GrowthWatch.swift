@@ -27,6 +27,7 @@ package actor GrowthWatch {
     package func run() async {
         await withDiscardingTaskGroup { group in
             group.addTask { await self.followHealth() }
+            group.addTask { await self.followTails() }
             for await _ in store.growth() {
                 head = await store.head()
                 for (key, waiter) in waiters where waiter.beyond < head { release(key) }
@@ -39,6 +40,16 @@ package actor GrowthWatch {
     /// What happens to the store is told on event streams, too: all of them look again.
     private func followHealth() async {
         for await _ in store.incidents.changes() { releaseAll() }
+    }
+
+    /// And that open chunks have grown, a second after the last time at the soonest.
+    private func followTails() async {
+        let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        store.ringTails(bell)
+        for await _ in rings {
+            releaseAll()
+            do { try await loop.sleep(for: Limits.tailBellInterval) } catch { return }
+        }
     }
 
     /// Something that is no fact has changed: all who wait look again.

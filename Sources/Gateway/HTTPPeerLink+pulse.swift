@@ -5,12 +5,14 @@ package import Replication
 
 extension HTTPPeerLink {
     /// Connections that carry an endless stream: their bytes answer no question.
-    private var streams: [HTTPConnection] { [eventConnection].compactMap { $0 } }
+    private var streams: Set<ObjectIdentifier> {
+        eventConnection.map { tailConnections.union([ObjectIdentifier($0)]) } ?? tailConnections
+    }
 
     package func pulse() async -> LinkPulse {
         var pulse = LinkPulse()
         let now = SystemClock.monotonic()
-        let streams = streams.map { ObjectIdentifier($0) }
+        let streams = streams
         for connection in idle + busy.values {
             guard let reading = await connection.transport else { continue }
             let at = now.advanced(by: .zero - reading.silence)

@@ -38,6 +38,8 @@ package actor HTTPPeerLink: PeerLink {
     var idle: [HTTPConnection] = []
     var busy: [ObjectIdentifier: HTTPConnection] = [:]
     var eventConnection: HTTPConnection?
+    /// Those that carry a live tail.
+    var tailConnections: Set<ObjectIdentifier> = []
     /// The peer says at any pace that it is there.
     private var hasBeats = false
 
@@ -77,6 +79,9 @@ package actor HTTPPeerLink: PeerLink {
         return connection
     }
 
+    /// A connection that no other exchange gets.
+    func openLive() async throws -> HTTPConnection { try await open() }
+
     /// A connection for one exchange, and whether it was used before.
     private func acquire() async throws -> (connection: HTTPConnection, isUsed: Bool) {
         guard state == .open else { throw PeerLinkError.closed }
@@ -95,6 +100,7 @@ package actor HTTPPeerLink: PeerLink {
 
     func discard(_ connection: HTTPConnection) async {
         busy[ObjectIdentifier(connection)] = nil
+        tailConnections.remove(ObjectIdentifier(connection))
         await connection.close()
     }
 
@@ -302,7 +308,9 @@ private actor HTTPPeerEvents: PeerEvents {
         case "status": return .status(data)
         case "tail":
             guard let form = try? WireJSON.decode(TailForm.self, from: data) else { throw .malformed(reason: "tail") }
-            return .tail(session: form.session, stream: form.stream, index: form.index, length: form.length)
+            return .tail(
+                author: form.author, session: form.session, stream: form.stream, index: form.index,
+                length: max(0, form.length))
         default:
             // A fact of any kind has a position; what has none is an event of a later release.
             guard let parts = event.id?.split(separator: "-"), parts.count == 2, let epoch = Incarnation(parts[0]),

@@ -32,7 +32,7 @@ struct PeerRoutes: Sendable {
     /// How this node's own peers stand.
     let news: @Sendable () -> PeerWatch.News
     let reader: ChunkReader
-    let places = EventPlaces()
+    let places = StreamPlaces(limit: Limits.eventStreams)
     /// A peer stated what it holds.
     let stated: @Sendable (StatementForm) async -> AcknowledgedHoldings.Outcome
 
@@ -56,7 +56,7 @@ struct PeerRoutes: Sendable {
                 NodeForm(
                     id: identity.id, name: identity.name, role: identity.role, version: identity.version,
                     epoch: store.incarnation, head: await store.head(),
-                    capabilities: ["facts", "events", "chunks", "clock", "heartbeat"])))
+                    capabilities: ["facts", "events", "chunks", "clock", "heartbeat", "tail"])))
     }
 
     private func author(_ request: HTTPRequest) throws(CallError) -> NodeID? {

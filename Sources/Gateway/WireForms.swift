@@ -91,6 +91,8 @@ struct HelloForm: Codable {
 
 /// The bell of an open chunk: `tail`.
 struct TailForm: Codable {
+    /// The session's; an older node does not say.
+    var author: NodeID?
     let session: SessionID
     let stream: StreamName
     let index: Int64

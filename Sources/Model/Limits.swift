@@ -304,6 +304,40 @@ package enum Limits {
     /// After a failure of our own disk nothing is pulled for this long, growing to the other.
     package static let storagePause = Duration.seconds(1)...Duration.seconds(30)
 
+    // MARK: Live tail
+
+    /// Bytes of one piece of an open chunk on its way: as many as a copy's commit takes into its write-ahead log, and
+    /// little enough that no stream waits long for another.
+    package static let tailPieceBytes = inlineCommitBytes
+    /// The most that one frame of a tail may carry.
+    package static let tailFrameBytes = 256 * 1024
+    /// Newest bytes of each open chunk that stay in memory for those who copy it: a second of a sensor, some commits of
+    /// a fast one; who is further behind reads the file.
+    package static let tailRecentBytes = 32 * 1024
+    /// Commits of an open chunk that are told apart before older ones are merged to pieces: one a row for ten seconds.
+    package static let tailMarks = 256
+    /// Ends of open chunks that are remembered for those who have not been told: some hours of one recording.
+    package static let tailEndsKept = 256
+    /// Tails that are served at once: a few topsides, each with one for what the node writes and one for its copies.
+    package static let tails = 64
+    /// The line of a frame: names, numbers and clocks take about 500 bytes.
+    package static let tailLineBytes = 2048
+    /// Copies that an asker says it has: 64 streams of 64 sessions.
+    package static let tailPositions = 4096
+    /// Authors that an asker names.
+    package static let tailAuthors = peers
+    /// Frames that wait for the disk: while one group is synced, the next gathers. Beyond it nothing more is read.
+    package static let tailInboxBytes = 4 << 20
+    /// Before a tail that broke soon after it began is opened again; one that lasted is opened again at once.
+    package static let tailRetryDelay = Duration.milliseconds(250)...Duration.seconds(30)
+    /// Without a word for this long a tail has ended: three of its heartbeats.
+    package static let tailSilence = heartbeatInterval * 3
+    /// Between two bells of open chunks on one event stream.
+    package static let tailBellInterval = Duration.seconds(1)
+    /// An open chunk that is followed and has not grown for this long, though it is sealed at its author's, is pulled
+    /// as any other: its tail promises and does not deliver.
+    package static let tailPatience = Duration.seconds(10)
+
     // MARK: Clock exchanges
 
     /// Exchanges on connect: enough that one of them meets no queue.

@@ -23,7 +23,7 @@ extension ChunkPuller {
         let id = chunk.fact.sha256
         transfers[id] = Transfer(link: attachment.link, lastProgress: venue.now())
         do {
-            if chunk.fact.bytes <= Limits.collectedChunkBytes, !begun.contains(id) {
+            if chunk.fact.bytes <= Limits.collectedChunkBytes, !begun.contains(id), !store.hasCopy(of: chunk) {
                 let bytes = try await collect(chunk, through: attachment)
                 transfers[id] = nil
                 queue.arrived(id)

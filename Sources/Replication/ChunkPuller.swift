@@ -17,7 +17,7 @@ actor ChunkPuller {
 
     private var attachments: [NodeID: Attachment] = [:]
     private var attachmentCount = 0
-    private var tallies: [NodeID: PullTally] = [:]
+    var tallies: [NodeID: PullTally] = [:]
     private var waiters: [CheckedContinuation<Void, Never>] = []
     private(set) var isEnding = false
 

@@ -53,6 +53,8 @@ package enum PeerFault: String, Hashable, Sendable, CaseIterable {
     case missingChunk = "missing_chunk"
     /// A chunk that made no headway for too long.
     case stalledChunk = "stalled_chunk"
+    /// A frame of a tail whose bytes do not have their checksum.
+    case corruptTail = "corrupt_tail"
     /// Our own disk; no fault of the peer.
     case storage
 

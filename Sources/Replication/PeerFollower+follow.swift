@@ -118,6 +118,7 @@ extension PeerFollower {
             let event = try await within(Limits.heartbeatInterval * 3, .events) { try await events.next() }
             try check(connection)
             guard let event else { throw PeerLinkError.closed }
+            heard(event)
             switch cursor.take(event) {
             case .pass: continue
             case .take(let bytes): try await put(bytes, connection)

@@ -47,6 +47,7 @@ actor PeerFollower {
     struct Surroundings: Sendable {
         let store: Store
         let puller: ChunkPuller
+        let tails: TailDesk
         let dialing: any PeerDialing
         let dials: DialDesk
         let registry: any FollowerRegistry
@@ -273,6 +274,7 @@ actor PeerFollower {
                 group.addTask { try await self.absorb(connection, attachment, scope) }
                 group.addTask { try await self.stateHoldings(connection) }
                 group.addTask { try await self.accompany(connection, greeting) }
+                group.addTask { try await self.followTails(attachment, greeting, scope) }
                 group.addTask { await self.detachAtEnd(attachment) }
                 for _ in 0..<Limits.chunksInFlight { group.addTask { await self.puller.work(attachment) } }
                 try await group.next()

@@ -1,4 +1,5 @@
 package import Model
+package import Storage
 
 /// How a peer is reached: the network, as this module needs it. Supplied by Gateway over HTTP, by tests in memory.
 package protocol PeerDialing: Sendable {
@@ -30,6 +31,9 @@ package protocol PeerLink: Sendable {
 
     /// A chunk's bytes from `offset` on: `GET /v1/chunks/{sha256}`. `PeerLinkError.notFound` where the peer has it not.
     func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer
+
+    /// What is committed of the peer's open chunks, from where the copies end, and on as it grows: `POST /v1/tail`.
+    func tail(_ request: TailRequest) async throws -> any PeerTail
 
     /// Signs of life.
     func pulse() async -> LinkPulse

@@ -79,7 +79,8 @@ package enum PeerEvent: Hashable, Sendable {
     /// JSON for people; unnumbered.
     case status([UInt8])
     /// Rows of this open chunk became durable; no bytes here.
-    case tail(session: SessionID, stream: StreamName, index: Int64, length: Int64)
+    /// `author` is the session's; nil from a peer that does not say.
+    case tail(author: NodeID?, session: SessionID, stream: StreamName, index: Int64, length: Int64)
     /// A comment, or an event of a later release.
     case heartbeat
 }

@@ -36,7 +36,7 @@ extension PullQueue {
     }
 
     private func unavailable(now: MonotonicTime) -> Set<ChunkID> {
-        retries.blocked(now: now, holders: holdersOf).union(taken.keys)
+        retries.blocked(now: now, holders: holdersOf).union(taken.keys).union(live.chunks(now: now))
     }
 
     /// Nothing that is ready suits this peer: goes on where the last look ended, or searches behind what the peer
@@ -59,6 +59,7 @@ extension PullQueue {
     ) {
         guard case .running(let settled, let again) = scan else { return }
         scan = again ? .due : .idle
+        let found = found.filter { chunk in !live.holdsBack(chunk, now: now) }
         usefulPeers = Set(holders.filter { !$0.value.intersection(missing).isEmpty }.keys)
         if let peer = request.searchedFor {
             endSearchPage(for: peer, found: found, settled: settled, isPartial: isPartial, now: now)

@@ -15,6 +15,8 @@ package struct PullQueue: Sendable {
     private var inFlight: [NodeID: Int] = [:]
     private var reserved: Int64 = 0
     var retries = ChunkRetries()
+    /// What tails bring.
+    var live = LiveSlots()
 
     /// Wanted, held by a peer and not taken; the newest last, where it is cheap to remove.
     var ready: [WantedChunk] = []
@@ -233,7 +235,7 @@ package struct PullQueue: Sendable {
             self.pausedUntil = nil
             isNews = true
         }
-        if retries.becameDue(after: then, now: now) {
+        if retries.becameDue(after: then, now: now) || live.becameDue(after: then, now: now) {
             scanSoon()
             isNews = true
         }

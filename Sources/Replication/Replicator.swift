@@ -45,6 +45,7 @@ package actor Replicator: FollowerRegistry {
     private let puller: ChunkPuller
     private let dials = DialDesk()
     private var network: LocalNetwork?
+    private let tails: TailDesk
     private var directory: PeerDirectory
     private var followers: [PeerDirectory.Token: PeerFollower] = [:]
     private var acknowledgements: [NodeID: Acknowledgement] = [:]
@@ -71,6 +72,7 @@ package actor Replicator: FollowerRegistry {
         self.venue = venue
         self.log = log
         self.companion = companion
+        tails = TailDesk(node: store.node, policy: pull)
         puller = ChunkPuller(store: store, policy: pull, venue: venue, bell: bell, log: log)
         directory = PeerDirectory(own: store.node, policy: follow)
     }
@@ -170,8 +172,8 @@ package actor Replicator: FollowerRegistry {
                 let follower = PeerFollower(
                     token: token,
                     surroundings: PeerFollower.Surroundings(
-                        store: store, puller: puller, dialing: dialing, dials: dials, registry: self, venue: venue,
-                        bell: bell, log: log, companion: companion))
+                        store: store, puller: puller, tails: tails, dialing: dialing, dials: dials, registry: self,
+                        venue: venue, bell: bell, log: log, companion: companion))
                 followers[token] = follower
                 await follower.setEndpoints(endpoints)
                 starting.append(follower)
@@ -225,7 +227,10 @@ package actor Replicator: FollowerRegistry {
 
     // MARK: Wishes
 
-    package func setPullPolicy(_ policy: PullPolicy) async { await puller.setPolicy(policy) }
+    package func setPullPolicy(_ policy: PullPolicy) async {
+        tails.setPolicy(policy)
+        await puller.setPolicy(policy)
+    }
 
     /// Dials and looks at everything again now.
     package func requestPull() async {
@@ -234,6 +239,9 @@ package actor Replicator: FollowerRegistry {
     }
 
     // MARK: Reports
+
+    /// How live copies of each author's open chunks stand.
+    package nonisolated var tailReports: [NodeID: TailReport] { tails.reports }
 
     /// Rings when a report may say something else, at least once after the call; never more than one ring waits.
     package nonisolated func changes() -> AsyncStream<Void> { bell.listen() }

@@ -46,7 +46,10 @@ extension Catalogue {
             for position in sound { failures[position] = error }
         }
         let done = candidates.indices.filter { failures[$0] == nil }.map { candidates[$0] }
-        for candidate in done { show(candidate.session, candidate.chunk) }
+        for candidate in done {
+            noteSealed(candidate)
+            show(candidate.session, candidate.chunk)
+        }
         await settleCopies(
             done.compactMap { candidate in
                 let slot = journal.copySlots[candidate.session, candidate.chunk.stream, candidate.chunk.index]
@@ -61,6 +64,13 @@ extension Catalogue {
         return candidates.enumerated().map { position, candidate in
             failures[position].map(Result.failure) ?? .success(held(candidate))
         }
+    }
+
+    /// Law 1 is met: who has copied it so far need not send for it again.
+    private func noteSealed(_ candidate: Candidate) {
+        let copy = journal.copySlots[candidate.session, candidate.chunk.stream, candidate.chunk.index]
+        guard let slot = candidate.slot ?? copy, slot.author == candidate.recorded.fact.name.author else { return }
+        journal.board.ended(slot, .sealed(fact: candidate.recorded.bytes))
     }
 
     private func note(

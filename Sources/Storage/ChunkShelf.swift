@@ -14,6 +14,8 @@ actor ChunkShelf {
         self.directory = directory
     }
 
+    nonisolated var path: String { directory.path }
+
     func open(_ id: ChunkID) throws(StoreError) -> ChunkFile {
         let found: ChunkFile?
         do { found = try find(id) } catch { throw DataDirectory.explain(error, path: directory.path) }

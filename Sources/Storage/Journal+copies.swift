@@ -150,6 +150,7 @@ extension Journal {
         guard slot.author != node else { return }
         leaving[slot] = nil
         guard copies[slot] == nil else { return }
+        board.ended(slot, .dropped)
         copySlots.remove(slot)
         guard !(copies.keys.contains { $0.session == slot.session }),
             !(leaving.keys.contains { $0.session == slot.session })

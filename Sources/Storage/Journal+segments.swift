@@ -112,6 +112,7 @@ extension Journal {
             in: directory.quarantine
         ) { Checksum($0).value == chunk.checksum.value }
         chunk.move(to: file)
+        board.moved(chunk.slot, to: file, lengthInFile: chunk.lengthInFile)
         incidents.report(.chunkWrittenAnew, "chunk \(chunk.fileName) was written anew: its file failed")
     }
 

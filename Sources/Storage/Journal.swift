@@ -37,6 +37,8 @@ actor Journal {
     /// Chunks that recovery found and that may be sealed already: the log has to be asked before they are.
     private var doubtful: Set<ChunkSlot>
     private var recording: RecordingFile
+    /// How far the open chunks are, for those who copy them.
+    nonisolated let board = TailBoard()
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
 
@@ -59,8 +61,10 @@ actor Journal {
         pendingFacts = recovered.facts
         let at = now()
         for copy in recovered.copies {
-            copies[copy.slot] = OpenChunk(copy, at: at)
+            let chunk = OpenChunk(copy, at: at)
+            copies[copy.slot] = chunk
             copySlots.insert(copy.slot)
+            board.grew([chunk.growth(by: [], first: chunk.first)])
         }
         do {
             let last = recovered.segments.last ?? 0
@@ -192,6 +196,7 @@ actor Journal {
             }
         }
         for addition in inOrder { acknowledge(addition) }
+        board.grew(inOrder.map { $0.chunk.growth(by: $0.bytes, first: $0.first) })
         rollWhereDue()
         return inOrder
     }
@@ -288,6 +293,7 @@ actor Journal {
                     try healSuspect(chunk)
                     try chunk.flush()
                     try chunk.cutSurplus()
+                    board.moved(chunk.slot, to: chunk.file, lengthInFile: chunk.lengthInFile)
                 }
             }
             open[key] = nil

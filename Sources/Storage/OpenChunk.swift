@@ -57,6 +57,13 @@ final class OpenChunk {
         OpenChunkState(stream: slot.stream, index: slot.index, bytes: length, rows: rows, first: first)
     }
 
+    /// What those who copy it are told of a commit.
+    func growth(by bytes: [UInt8], first: ClockPair) -> TailBoard.Growth {
+        TailBoard.Growth(
+            slot: slot, firstRow: firstRow, file: file, length: length, rows: rows, lengthInFile: lengthInFile,
+            first: first, last: last, bytes: bytes)
+    }
+
     var checkpoint: WALRecord.Checkpoint {
         WALRecord.Checkpoint(
             slot: slot, length: length, rows: rows, firstRow: firstRow, checksum: checksum.value, first: first,

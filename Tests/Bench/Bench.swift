@@ -9,6 +9,7 @@ enum Bench {
         ("idle", { try await IdleBench(place: $0).run() }),
         ("start", { try await StartBench(place: $0).run() }),
         ("seal", { try await SealBench(place: $0).run() }),
+        ("tail", { try await TailBench(place: $0).run() }),
         ("ingest", { try await IngestBench(place: $0).run() }),
         ("bulk", { try await BulkBench(place: $0).run() }),
         ("recovery", { try await RecoveryBench(place: $0).run() }),

@@ -78,13 +78,15 @@ struct RunningNode: Sendable {
     private let stopper: AsyncStream<Void>.Continuation
     private let running: Task<Void, any Error>
 
-    static func start(_ place: Place, _ name: String, role: Role, peers: [Endpoint]) async throws -> RunningNode {
+    static func start(
+        _ place: Place, _ name: String, role: Role, peers: [Endpoint], _ more: [String] = ["--serial", "off"]
+    ) async throws -> RunningNode {
         let threads = NodeRuntime.Threads()
         let arguments = [
             "--role", role.rawValue, "--data", "\(place.path)/\(name)", "--listen", "127.0.0.1:0", "--name", name,
-            "--serial", "off", "--mdns", "off", "--log-level", "warning",
+            "--mdns", "off", "--log-level", "warning",
         ]
-        let settings = arguments + peers.flatMap { ["--peer", "\($0)"] }
+        let settings = arguments + more + peers.flatMap { ["--peer", "\($0)"] }
         guard case .run(let configuration) = try Invocation(arguments: settings, surroundings: .current()) else {
             throw BenchError("these are no settings of a node: \(settings)")
         }

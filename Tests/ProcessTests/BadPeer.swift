@@ -106,7 +106,7 @@ final class BadPeer: @unchecked Sendable {
     }
 }
 
-/// Stands between a node and its peer, and may change the bytes of chunks on the way.
+/// Stands between a node and its peer, and may change the bytes of chunks and tails on the way.
 final class Falsifier: @unchecked Sendable {
     private let lock = NSLock()
     private var lies = true
@@ -123,7 +123,8 @@ final class Falsifier: @unchecked Sendable {
             while true {
                 let bytes = Loopback.receive(client)
                 if bytes.isEmpty { break }
-                asksForChunk.value = String(decoding: bytes, as: UTF8.self).hasPrefix("GET /v1/chunks/")
+                let request = String(decoding: bytes, as: UTF8.self)
+                asksForChunk.value = request.hasPrefix("GET /v1/chunks/") || request.hasPrefix("POST /v1/tail")
                 if !Loopback.send(bytes, to: server) { break }
             }
             shutdown(server, Int32(SHUT_WR))

@@ -55,6 +55,9 @@ actor MemoryStore: RecordingStore {
         for continuation in waiting { continuation.resume() }
     }
 
+    /// Until a commit waits.
+    func waitHeld() async { await wait { $0.held?.isEmpty == false } }
+
     /// Seals wait until `releaseSeals`.
     func holdSeals() { heldSeals = [] }
     func releaseSeals() {
@@ -98,6 +101,7 @@ actor MemoryStore: RecordingStore {
         if held != nil {
             await withCheckedContinuation { continuation in
                 if held == nil { continuation.resume() } else { held?.append(continuation) }
+                changed()
             }
         }
         if let failure = failure ?? rowFailure { throw failure }

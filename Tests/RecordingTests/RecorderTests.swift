@@ -277,6 +277,30 @@ import Testing
         }
     }
 
+    @Test("with a commit interval of nothing each row is a commit, and those that come during one are the next")
+    func eachRow() throws {
+        try RecorderBench.run { bench in
+            for number in 1...5 {
+                await bench.give(number...number)
+                await bench.store.wait { $0.dataRows == Int64(number) }
+            }
+            #expect(await bench.store.commits.count == 5)
+            await bench.store.hold()
+            await bench.give(6...6)
+            // They come one by one while the disk works on the sixth.
+            await bench.store.waitHeld()
+            var bells = await bench.recorder.readingBell().makeAsyncIterator()
+            for number in 7...9 {
+                await bench.give(number...number)
+                while await bench.recorder.readingCount() < number { _ = await bells.next() }
+            }
+            await bench.store.release()
+            await bench.store.wait { $0.dataRows == 9 }
+            let rows = await bench.store.commits.map { $0.first { $0.stream == .data }?.rows }
+            #expect(rows == [1, 1, 1, 1, 1, 1, 3])
+        }
+    }
+
     @Test("an orderly stop commits and seals what came, and ends no session")
     func orderlyStop() throws {
         let store = MemoryStore()

@@ -20,12 +20,12 @@ final class Bench {
 
     func node(
         _ number: Int, folder: String? = nil, role: Role = .vehicle, follow: FollowPolicy = .everyone,
-        pull: PullPolicy = .all, log: Log = .silent
+        pull: PullPolicy = .all, log: Log = .silent, capabilities: Set<String> = ["tail"]
     ) async throws -> StoreNode {
         let store = try await scratch.open(folder ?? "\(number)", node: Sample.node(number))
         let node = StoreNode(
             store, at: Endpoint(host: "host\(number)", port: 1), on: network, loop: loop, role: role, follow: follow,
-            pull: pull, speed: speed, log: log)
+            pull: pull, speed: speed, log: log, capabilities: capabilities)
         nodes.append(node)
         return node
     }

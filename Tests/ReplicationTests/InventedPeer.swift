@@ -13,6 +13,7 @@ final class InventedPeer: PeerScript {
         /// The honest delivery, and how often this chunk was asked for before.
         var chunk: (@Sendable (ChunkID, ChunkScript, Int) async throws -> ChunkScript)?
         var events: (@Sendable (Int64?, Mailbox<PeerEvent>) async throws -> Void)?
+        var tail: (@Sendable (Mailbox<TailFrame>) async throws -> Void)?
         var statement: (@Sendable (HoldingsStatement) async throws -> Void)?
     }
 
@@ -115,6 +116,14 @@ final class InventedPeer: PeerScript {
         guard let content = bytes[id] else { throw PeerLinkError.notFound }
         let honest = ChunkScript.honest(content, from: offset)
         return try await bends.chunk?(id, honest, before) ?? honest
+    }
+
+    func content(of id: ChunkID) -> [UInt8]? { bytes[id] }
+
+    func sendTail(_ request: TailRequest, to mailbox: Mailbox<TailFrame>) async throws {
+        guard let tail = bends.tail else { throw PeerLinkError.refused(status: 404, reason: "no tails") }
+        mailbox.put([.heartbeat])
+        try await tail(mailbox)
     }
 
     /// Until the link ends.

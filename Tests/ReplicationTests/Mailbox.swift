@@ -5,7 +5,7 @@ import Replication
 final class Mailbox<Value: Sendable>: Sendable {
     private enum End {
         case finished
-        case failed(PeerLinkError)
+        case failed(any Error)
     }
 
     private struct State {
@@ -18,7 +18,8 @@ final class Mailbox<Value: Sendable>: Sendable {
 
     func put(_ values: [Value]) { change { $0.values += values } }
     func finish() { change { $0.end = $0.end ?? .finished } }
-    func fail(_ error: PeerLinkError) {
+    func fail(_ error: PeerLinkError) { fail(error as any Error) }
+    func fail(_ error: any Error) {
         change {
             $0.values = []
             $0.end = .failed(error)
@@ -46,7 +47,7 @@ final class Mailbox<Value: Sendable>: Sendable {
     private func take() async throws -> Value? {
         while true {
             try Task.checkCancellation()
-            let taken: Result<Value?, PeerLinkError>? = state.withLock { state in
+            let taken: Result<Value?, any Error>? = state.withLock { state in
                 if !state.values.isEmpty { return .success(state.values.removeFirst()) }
                 switch state.end {
                 case nil: return nil

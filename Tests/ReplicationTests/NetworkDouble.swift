@@ -1,6 +1,7 @@
 import Model
 import Reactor
 import Replication
+import Storage
 
 /// What a peer of the tests answers, truly or not.
 protocol PeerScript: Sendable {
@@ -11,6 +12,14 @@ protocol PeerScript: Sendable {
     /// Fills the mailbox until the link ends, which cancels it.
     func sendEvents(after seq: Int64?, author: NodeID?, to mailbox: Mailbox<PeerEvent>) async throws
     func chunk(_ id: ChunkID, from offset: Int64) async throws -> ChunkScript
+    /// Fills the mailbox until the tail or the link ends, which cancels it.
+    func sendTail(_ request: TailRequest, to mailbox: Mailbox<TailFrame>) async throws
+}
+
+extension PeerScript {
+    func sendTail(_ request: TailRequest, to mailbox: Mailbox<TailFrame>) async throws {
+        throw PeerLinkError.refused(status: 404, reason: "an older release")
+    }
 }
 
 /// How a chunk is delivered.
@@ -171,6 +180,33 @@ final class Link: PeerLink {
         try atEnd { mailbox.fail(.closed) }
         if case .whole = delivery.ending { mailbox.finish() }
         return Transfer(link: self, delivery: delivery, mailbox: mailbox, left: Locked(delivery.pieces.count))
+    }
+
+    func tail(_ request: TailRequest) async throws -> any PeerTail {
+        let mailbox = Mailbox<TailFrame>()
+        let task = Task { [script] in
+            do {
+                try await script.sendTail(request, to: mailbox)
+                mailbox.finish()
+            } catch let error as PeerLinkError { mailbox.fail(error) } catch is CorruptTail {
+                mailbox.fail(CorruptTail())
+            } catch { mailbox.fail(PeerLinkError.closed) }
+        }
+        try atEnd {
+            mailbox.fail(PeerLinkError.closed)
+            task.cancel()
+        }
+        return Tail(mailbox: mailbox, task: task)
+    }
+
+    private struct Tail: PeerTail {
+        let mailbox: Mailbox<TailFrame>
+        let task: Task<Void, Never>
+        func next() async throws -> TailFrame? { try await mailbox.next() }
+        func close() async {
+            mailbox.fail(PeerLinkError.closed)
+            task.cancel()
+        }
     }
 
     private struct Events: PeerEvents {

@@ -24,6 +24,11 @@ final class Scratch: Sendable {
         try? FileManager.default.removeItem(atPath: path)
     }
 
+    /// A directory as it is at this moment.
+    func copy(_ name: String, to other: String) throws {
+        try FileManager.default.copyItem(atPath: "\(path)/\(name)", toPath: "\(path)/\(other)")
+    }
+
     /// The lock goes with the last reference to an earlier store of this directory; who keeps one for ever is found by
     /// the time limit.
     func open(_ name: String, node: NodeID) async throws -> Store {
@@ -47,12 +52,17 @@ final class StoreNode: PeerScript {
     let replicator: Replicator
     let loop: EventLoop
     private let role: Role
+    private let capabilities: Set<String>
+    /// What was asked for and served, for tests that count.
+    private let counts = Locked(Served())
     private let running: Task<Void, any Error>
 
     init(
         _ store: Store, at endpoint: Endpoint, on network: Network, loop: EventLoop, role: Role = .vehicle,
-        follow: FollowPolicy = .everyone, pull: PullPolicy = .all, speed: Double = 1, log: Log = .silent
+        follow: FollowPolicy = .everyone, pull: PullPolicy = .all, speed: Double = 1, log: Log = .silent,
+        capabilities: Set<String> = ["tail"]
     ) {
+        self.capabilities = capabilities
         self.store = store
         self.endpoint = endpoint
         self.loop = loop
@@ -75,7 +85,7 @@ final class StoreNode: PeerScript {
     func greeting() async throws -> PeerGreeting {
         PeerGreeting(
             id: store.node, name: endpoint.host, role: role, version: "test", epoch: store.incarnation,
-            head: await store.head())
+            head: await store.head(), capabilities: capabilities)
     }
 
     func have(author: NodeID?) async throws -> HaveAnswer {
@@ -98,6 +108,7 @@ final class StoreNode: PeerScript {
             defer { group.cancelAll() }
             group.addTask { try await Heart.beat(mailbox) }
             group.addTask { try await self.sendFacts(after: seq, author: author, to: mailbox) }
+            group.addTask { await self.sendBells(to: mailbox) }
             try await group.next()
         }
     }
@@ -118,7 +129,56 @@ final class StoreNode: PeerScript {
         }
     }
 
+    private func sendBells(to mailbox: Mailbox<PeerEvent>) async {
+        let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        store.ringTails(bell)
+        bell.yield()
+        for await _ in rings {
+            mailbox.put(
+                store.openLengths(since: 0).chunks.map { slot, length in
+                    .tail(
+                        author: slot.author, session: slot.session, stream: slot.stream, index: slot.index,
+                        length: length)
+                })
+        }
+    }
+
+    func sendTail(_ request: TailRequest, to mailbox: Mailbox<TailFrame>) async throws {
+        let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        store.ringTails(bell, of: request.authors)
+        let reader = store.tail(request)
+        counts.withLock { $0.tails.append(request) }
+        mailbox.put([.heartbeat])
+        bell.yield()
+        for await _ in rings {
+            while true {
+                let frames = try await reader.next()
+                guard !frames.isEmpty else { break }
+                counts.withLock { served in for frame in frames { served.add(frame) } }
+                mailbox.put(frames)
+            }
+        }
+        throw PeerLinkError.closed
+    }
+
+    /// What others got of this node's chunks.
+    struct Served {
+        var chunks: [(id: ChunkID, from: Int64)] = []
+        var tails: [TailRequest] = []
+        /// Bytes by tails, and how often each was sent.
+        var pieces: [ChunkSlot: [Range<Int64>]] = [:]
+
+        fileprivate mutating func add(_ frame: TailFrame) {
+            guard case .commit(let piece, _) = frame else { return }
+            pieces[piece.slot, default: []].append(piece.offset..<piece.offset + Int64(piece.bytes.count))
+        }
+
+        var tailBytes: Int64 { pieces.values.joined().reduce(0) { $0 + Int64($1.count) } }
+    }
+    var served: Served { counts.withLock { $0 } }
+
     func chunk(_ id: ChunkID, from offset: Int64) async throws -> ChunkScript {
+        counts.withLock { $0.chunks.append((id, offset)) }
         do {
             let file = try await store.openChunk(id)
             return .honest(try file.read(count: Int(file.length), at: 0), from: offset)

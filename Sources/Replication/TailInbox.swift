@@ -1,0 +1,58 @@
+package import Model
+package import Storage
+
+/// Frames that came and wait for the disk, in their order, and how the tail ended.
+package struct TailInbox: Sendable {
+    private var frames: [TailFrame] = []
+    private var bytes = 0
+    /// What ended the tail; what came before it is still taken.
+    package private(set) var end: (any Error)?
+
+    package init() {}
+
+    package var isEmpty: Bool { frames.isEmpty }
+    package var isFull: Bool { bytes >= Limits.tailInboxBytes }
+
+    package mutating func put(_ frame: TailFrame) {
+        frames.append(frame)
+        bytes += Self.size(frame)
+    }
+
+    package mutating func close(_ error: any Error) { end = end ?? error }
+
+    /// All that has gathered, in steps that keep its order: commits that follow each other become durable together.
+    package mutating func take() -> [Step] {
+        let taken = frames
+        (frames, bytes) = ([], 0)
+        var steps: [Step] = []
+        for frame in taken {
+            guard case .commit(let piece, let left) = frame else {
+                if frame != .heartbeat { steps.append(.other(frame)) }
+                continue
+            }
+            if case .append(var pieces, var rest)? = steps.last {
+                steps.removeLast()
+                pieces.append(piece)
+                rest[piece.slot] = left
+                steps.append(.append(pieces, left: rest))
+            } else {
+                steps.append(.append([piece], left: [piece.slot: left]))
+            }
+        }
+        return steps
+    }
+
+    package enum Step: Sendable {
+        /// Pieces of any number of chunks, and what the peer has behind the last of each.
+        case append([CopyPiece], left: [ChunkSlot: Int64])
+        case other(TailFrame)
+    }
+
+    private static func size(_ frame: TailFrame) -> Int {
+        switch frame {
+        case .commit(let piece, _): piece.bytes.count + Limits.tailLineBytes
+        case .session(let fact), .sealed(_, let fact): fact.count + Limits.tailLineBytes
+        case .dropped, .beyond, .heartbeat: Limits.tailLineBytes
+        }
+    }
+}
