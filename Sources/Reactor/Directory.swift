@@ -160,6 +160,15 @@ package struct Directory: ~Copyable, Sendable {
         try descriptor.synchronize()
     }
 
+    /// syncfs(2): everything written to this directory's file system. False, and nothing done, on a kernel before 5.8,
+    /// which would not tell of errors. An error is any file's on that file system since the last call.
+    package borrowing func synchronizeFileSystem() throws(SyscallError) -> Bool {
+        guard KernelRelease.current >= KernelRelease(major: 5, minor: 8) else { return false }
+        let directory = descriptor.raw
+        _ = try retrying("syncfs") { qn_syncfs(directory) }
+        return true
+    }
+
     /// The names within, sorted, without `.` and `..`.
     package borrowing func names() throws(SyscallError) -> [String] {
         let directory = descriptor.raw

@@ -21,6 +21,8 @@ extension Catalogue {
     func admit(_ candidates: [Candidate]) async -> [Result<HeldChunk, StoreError>] {
         var failures: [Int: StoreError] = [:]
         // 1. The chunk's file is synced.
+        let isGroup = candidates.count >= Limits.wholeSyncChunks
+        if isGroup { synchronizeAtOnce(candidates) }
         for (position, candidate) in candidates.enumerated() {
             note(&failures, position) { () throws(SyscallError) in try synchronize(candidate) }
         }
@@ -70,6 +72,18 @@ extension Catalogue {
             at: candidate.recorded.fact.at)
     }
 
+    /// One sync of the whole file system for many files: a tenth of what their own would take. Where it fails, or is
+    /// not to be had, each file is synced for itself: then those fail that are concerned.
+    private func synchronizeAtOnce(_ candidates: [Candidate]) {
+        let files = candidates.map(\.file).filter(\.isSound)
+        do throws(SyscallError) {
+            guard try directory.incoming.synchronizeFileSystem() else { return }
+            for file in files { file.noteDurable() }
+        } catch {
+            log.warning("a sync of the whole file system failed; each file is synced for itself", ("reason", error))
+        }
+    }
+
     /// Syncs the file; after a failure the bytes are written anew elsewhere, since the kernel may have dropped them.
     private func synchronize(_ candidate: Candidate) throws(SyscallError) {
         do throws(SyscallError) {
@@ -102,6 +116,11 @@ extension Catalogue {
             folders[String(candidate.chunk.sha256.description.prefix(2)), default: []].append(position)
         }
         // rename(2) is not durable until both directories are: a power cut could forget the name and keep the bytes.
+        if candidates.count >= Limits.wholeSyncChunks {
+            do throws(SyscallError) { if try directory.incoming.synchronizeFileSystem() { return } } catch {
+                log.warning("a sync of the whole file system failed; each folder is synced", ("reason", error))
+            }
+        }
         for positions in folders.values {
             let id = candidates[positions[0]].chunk.sha256
             do throws(SyscallError) {

@@ -26,8 +26,6 @@ actor Catalogue {
     var heard = Holdings()
     var heardCount: Int64 = 0
     private(set) var head: Int64 = 0
-    /// Chunks being pulled piece by piece.
-    var pulls: [ChunkID: Pull] = [:]
     /// Session facts that were read for the folder for people; a session has one, which never changes.
     var openings: [SessionID: SessionOpening] = [:]
     /// Sessions whose manifest is behind.

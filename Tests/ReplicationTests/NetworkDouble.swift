@@ -173,6 +173,28 @@ final class Link: PeerLink {
         return Transfer(link: self, delivery: delivery, mailbox: mailbox, left: Locked(delivery.pieces.count))
     }
 
+    func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle { Bundle(link: self, rest: Locked(ids[...])) }
+
+    /// Each chunk as the script delivers it alone.
+    private struct Bundle: ChunkBundle {
+        let link: Link
+        let rest: Locked<ArraySlice<ChunkID>>
+
+        func next() async throws -> BundleItem? {
+            guard let id = rest.withLock({ $0.popFirst() }) else { return nil }
+            do {
+                let transfer = try await link.chunk(id, from: 0)
+                var bytes: [UInt8] = []
+                while let piece = try await transfer.next() { bytes += piece }
+                return BundleItem(id: id, bytes: bytes)
+            } catch PeerLinkError.notFound {
+                return BundleItem(id: id, bytes: nil)
+            }
+        }
+
+        func close() async { rest.withLock { $0 = [] } }
+    }
+
     private struct Events: PeerEvents {
         let mailbox: Mailbox<PeerEvent>
         func next() async throws -> PeerEvent? { try await mailbox.next() }

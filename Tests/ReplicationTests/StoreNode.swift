@@ -75,7 +75,7 @@ final class StoreNode: PeerScript {
     func greeting() async throws -> PeerGreeting {
         PeerGreeting(
             id: store.node, name: endpoint.host, role: role, version: "test", epoch: store.incarnation,
-            head: await store.head())
+            head: await store.head(), capabilities: ["bundle"])
     }
 
     func have(author: NodeID?) async throws -> HaveAnswer {
