@@ -5,7 +5,7 @@ import Testing
 @testable import Storage
 
 /// The queue with a store of numbers behind it: what is wanted, and what was admitted.
-private struct QueueBench {
+struct QueueBench {
     var queue = PullQueue(node: Sample.node(0), policy: .all)
     var wanted: [WantedChunk]
     var missing: Holdings
