@@ -282,6 +282,8 @@ package enum Limits {
     package static let notedPieceBytes = 8 * 1024
     /// The ledger of pieces is written anew beyond this: 5 GB of chunks, or what is known of five of the largest.
     package static let pieceLedgerBytes: Int64 = 4 << 20
+    /// Facts of wanted chunks that stay parsed until their bytes are here: 1 MB.
+    package static let parsedFacts = 1024
     /// Chunks that broke off and stay open for the next attempt; others are read again.
     package static let suspendedPulls = 16
     /// Between two syncs of what has come of chunks on their way: what a power cut costs of them.

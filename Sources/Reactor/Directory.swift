@@ -55,6 +55,8 @@ package struct Directory: ~Copyable, Sendable {
 
     /// Opens a sub-directory, made where missing; what was made is durable in its parent when this returns.
     package borrowing func makeDirectory(_ name: String, mode: UInt32 = 0o750) throws(SyscallError) -> Directory {
+        // As a rule it is there.
+        do { return try openDirectory(name) } catch { guard error.isNotFound else { throw error } }
         let directory = descriptor.raw
         do {
             _ = try retrying("mkdirat") { Glibc.mkdirat(directory, name, mode_t(mode)) }

@@ -138,15 +138,31 @@ extension Catalogue {
         }
     }
 
-    /// Gives the chunk its name. One that has it already is believed only after its bytes were read again.
     private func rename(_ candidate: Candidate) throws(SyscallError) {
+        switch candidate.source {
+        case .incoming: try rename(candidate, in: directory.incoming)
+        case .open(let slot):
+            try rename(candidate, in: try directory.openFolder(author: slot.author, session: slot.session))
+        }
+    }
+
+    /// Gives the chunk its name. One that has it already is believed only after its bytes were read again.
+    private func rename(_ candidate: Candidate, in folder: borrowing Directory) throws(SyscallError) {
         let id = candidate.chunk.sha256
-        let folder = try sourceFolder(candidate)
         let name = sourceName(candidate)
         let target = try directory.chunkFolder(id)
-        if try folder.kind(of: name) == nil, try target.kind(of: id.description) == .file { return }
-        try folder.openFile(name, .read).changeMode(0o440)
-        if try folder.renameNew(name, to: target, as: id.description) { return }
+        do {
+            if candidate.file.isReplaced {
+                try folder.openFile(name, .read).changeMode(0o440)
+            } else {
+                try candidate.file.descriptor.changeMode(0o440)
+            }
+            if try folder.renameNew(name, to: target, as: id.description) { return }
+        } catch {
+            // Another fact that names the same bytes was before it.
+            guard error.isNotFound, try target.kind(of: id.description) == .file else { throw error }
+            return
+        }
         let present = try target.openFile(id.description, .read)
         if try ChunkDigester.digest(of: present) == id {
             try folder.remove(name)

@@ -4,13 +4,13 @@ internal import Reactor
 extension Catalogue {
     // MARK: Facts of a peer
 
-    func receive(_ facts: [[UInt8]]) throws(StoreError) -> ReceiptReport {
+    func receive(_ facts: [RecordedFact?]) throws(StoreError) -> ReceiptReport {
         var report = ReceiptReport()
         var toLog: [RecordedFact] = []
         var toHear: [RecordedFact] = []
         var names: Set<FactName> = []
-        for bytes in facts {
-            guard let recorded = RecordedFact(parsing: bytes) else {
+        for recorded in facts {
+            guard let recorded else {
                 report.refused += 1
                 continue
             }
@@ -95,17 +95,19 @@ extension Catalogue {
 
     // MARK: What to pull
 
-    func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) throws(StoreError) -> [WantedChunk] {
-        var found: [WantedChunk] = []
+    /// The exact bytes of a chunk fact that was heard of, and its session's mission.
+    struct WantedRow: Sendable {
+        let fact: [UInt8]
+        let mission: String
+    }
+
+    func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) throws(StoreError) -> [WantedRow] {
+        guard heardCount > 0 else { return [] }
+        var found: [WantedRow] = []
         var seen = excluding
         try indexed { index throws(SQLite.Failure) in
-            try index.forEachWanted(mission: mission) { bytes, mission in
-                if let recorded = RecordedFact(parsing: bytes), case .chunk(let chunk) = recorded.fact.body,
-                    let session = recorded.fact.session, seen.insert(chunk.sha256).inserted
-                {
-                    found.append(
-                        WantedChunk(name: recorded.fact.name, session: session, mission: mission, fact: chunk))
-                }
+            try index.forEachWanted(mission: mission) { id, row in
+                if seen.insert(id).inserted { found.append(row()) }
                 return found.count < limit
             }
         }
@@ -126,7 +128,7 @@ extension Catalogue {
     private func candidates(_ id: ChunkID, file: SharedFile) throws(StoreError) -> [Candidate] {
         let length = try lifting { () throws(SyscallError) in try file.descriptor.length() }
         return try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: id) }
-            .compactMap { RecordedFact(parsing: $0) }
+            .compactMap { parsed.take($0) }
             .compactMap { Candidate($0, source: .incoming, file: file) }
             // A fact with the digest and another length is nobody's chunk.
             .filter { $0.chunk.bytes == length }

@@ -14,6 +14,7 @@ actor Catalogue {
     let reader: FactLogReader
     let view: FolderView
     let mint: FactMint
+    let parsed = ParsedFacts()
     private var facts: FactLog
     private var index: IndexState
     /// Whether what is said below of facts is all there is: not while the first replay runs.

@@ -55,6 +55,9 @@ final class SharedFile: Sendable {
     /// Whether a sync of everything on its disk can make it durable: nothing of it failed so far.
     var isSound: Bool { if case .sound = state.withLock({ $0 }) { true } else { false } }
 
+    /// The bytes are in another file, which has its name.
+    var isReplaced: Bool { if case .replaced = state.withLock({ $0 }) { true } else { false } }
+
     /// A sync of everything on its disk has succeeded since it was last written to.
     func noteDurable() { state.withLock { if case .sound = $0 { $0 = .durable } } }
 

@@ -6,7 +6,8 @@ extension Store {
     /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are
     /// refused.
     package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport {
-        try await unpaid { () async throws(StoreError) in try await catalogue.receive(facts) }
+        let parsed = await parser.parse(facts)
+        return try await unpaid { () async throws(StoreError) in try await catalogue.receive(parsed) }
     }
 
     /// All that was heard of, chunk facts without bytes: what need not be asked for again.
@@ -17,7 +18,7 @@ extension Store {
     package func wanted(
         mission: String?, limit: Int, excluding: Set<ChunkID>
     ) async throws(StoreError) -> [WantedChunk] {
-        try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding)
+        await parser.chunks(try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding))
     }
 
     // MARK: Bytes

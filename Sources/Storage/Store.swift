@@ -36,6 +36,7 @@ package final class Store: Sendable {
     let shelf: ChunkShelf
     let incoming: IncomingShelf
     let incomingSync: IncomingSync
+    let parser: FactParser
     let scrubber: Scrubber
     let room: DiskRoom
     /// Where all parts of the store tell what happened.
@@ -54,7 +55,7 @@ package final class Store: Sendable {
 
     private init(
         mint: FactMint, directory: DataDirectory, journal: Journal, catalogue: Catalogue, shelf: ChunkShelf,
-        incoming: IncomingShelf, incomingSync: IncomingSync,
+        incoming: IncomingShelf, incomingSync: IncomingSync, parser: FactParser,
         scrubber: Scrubber, room: DiskRoom, incidents: StoreIncidents, bell: Bell, log: Log, recovered: RecoveredJournal
     ) {
         node = mint.node
@@ -66,6 +67,7 @@ package final class Store: Sendable {
         self.shelf = shelf
         self.incoming = incoming
         self.incomingSync = incomingSync
+        self.parser = parser
         self.scrubber = scrubber
         self.room = room
         self.incidents = incidents
@@ -150,7 +152,8 @@ package final class Store: Sendable {
             mint: mint, directory: directory, journal: journal, catalogue: catalogue,
             shelf: ChunkShelf(lane: lanes.scrub, directory: directory),
             incoming: IncomingShelf(lane: lanes.arrive, directory: directory),
-            incomingSync: IncomingSync(lane: lanes.scrub), scrubber: scrubber, room: room,
+            incomingSync: IncomingSync(lane: lanes.scrub),
+            parser: FactParser(lane: lanes.arrive, parsed: catalogue.parsed), scrubber: scrubber, room: room,
             incidents: incidents, bell: bell, log: log, recovered: opened.journal)
         if case .anew = index { await catalogue.distrustIndex() }
         var isReady = await catalogue.catchUp()
