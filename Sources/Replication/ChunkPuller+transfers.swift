@@ -110,7 +110,9 @@ extension ChunkPuller {
             // The connection is not left with a body that nobody reads.
             await transfers[number]?.end?()
             let interruption = interruption(by: error, of: number)
-            if case .storageFailed = interruption.outcome {} else { try await store.suspendPull(chunk) }
+            do { try await store.suspendPull(chunk) } catch {
+                log.warning("of a chunk that broke off less is known than has come", ("reason", error))
+            }
             throw interruption.keeping(some: written > start)
         }
     }

@@ -136,7 +136,8 @@ package struct PullQueue: Sendable {
         guard usefulPeers.contains(peer) else { return .wait }
         // The last place is for what is newer than all that is under way.
         let newest = inFlight < Limits.chunksInFlight ? Int64.min : requests.newest(of: peer)
-        var suits = 0
+        var (suits, left) = (0, 0)
+        var isTooLarge = false
         var chosen: [Int] = []
         var bytes: Int64 = 0
         for position in ready.indices.reversed() {
@@ -145,13 +146,14 @@ package struct PullQueue: Sendable {
                 continue
             }
             suits += 1
-            guard suits <= Limits.quickerLook || !chosen.isEmpty else { break }
-            guard newest == .min || chunk.fact.last.realtime > newest else {
-                if chosen.isEmpty { continue } else { break }
+            // They are in this order.
+            guard newest == .min || chunk.fact.last.realtime > newest else { break }
+            if isLeftToQuicker(chunk, than: peer, now: now) {
+                left += 1
+                if left < Limits.quickerLook { continue } else { break }
             }
-            guard !isLeftToQuicker(chunk, than: peer, now: now) else { continue }
             guard fits(chunk, behind: bytes) else {
-                isHeld = isHeld || chosen.isEmpty
+                isTooLarge = true
                 continue
             }
             guard chosen.isEmpty || mayJoin(chunk, chosen.count, bytes, for: peer) else { break }
@@ -160,7 +162,10 @@ package struct PullQueue: Sendable {
             guard isSmall(chunk), speeds[peer]?.takesBundles == true else { break }
         }
         if suits == 0 { return inFlight < Limits.chunksInFlight ? lookFurther(for: peer, now: now) : .wait }
-        guard let first = chosen.first else { return .wait }
+        guard let first = chosen.first else {
+            isHeld = isHeld || isTooLarge
+            return .wait
+        }
         let need = Self.memory(for: ready[first])
         // What is new and small has its place here as well.
         let isNews = newest != .min && isSmall(ready[first])

@@ -91,10 +91,13 @@ actor IncomingShelf {
         guard let pull = pulls[id] else { return }
         rests += 1
         (pull.isSuspended, pull.rest) = (true, rests)
-        try lifting { () throws(SyscallError) in try openLedger().add(pull.lastPiece(), to: id) }
         let resting = pulls.filter(\.value.isSuspended)
-        guard resting.count > Limits.suspendedPulls else { return }
-        if let oldest = resting.min(by: { $0.value.rest < $1.value.rest })?.key { pulls[oldest] = nil }
+        if resting.count > Limits.suspendedPulls,
+            let oldest = resting.min(by: { $0.value.rest < $1.value.rest })?.key
+        {
+            pulls[oldest] = nil
+        }
+        try lifting { () throws(SyscallError) in try openLedger().add(pull.lastPiece(), to: id) }
     }
 
     /// The beginning of a chunk that another file has, `length` bytes of it; nothing where more of it came already.
