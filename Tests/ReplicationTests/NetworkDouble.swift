@@ -18,6 +18,8 @@ struct ChunkScript: Sendable {
     var totalLength: Int64
     var pieces: [[UInt8]]
     var ending = Ending.whole
+    /// What passes before each piece.
+    var pace: (@Sendable () async throws -> Void)?
 
     enum Ending: Sendable {
         case whole
@@ -208,6 +210,7 @@ final class Link: PeerLink {
         var totalLength: Int64 { delivery.totalLength }
 
         func next() async throws -> [UInt8]? {
+            try await delivery.pace?()
             let isLast = left.withLock { left in
                 left -= 1
                 return left < 0
