@@ -123,8 +123,6 @@ actor IncomingShelf {
         return files + [ledger.file]
     }
 
-    var hasDirt: Bool { pulls.values.contains(where: \.isDirty) }
-
     // MARK: Whole
 
     /// Bytes in memory are written; what came in pieces is in its file, and its digest is known.

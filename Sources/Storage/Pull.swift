@@ -11,7 +11,7 @@ final class Pull {
     /// How much of that piece the ledger knows.
     private var noted = 0
     /// Bytes since the last sync.
-    private(set) var isDirty = false
+    private var isDirty = false
     /// Nobody adds to it now.
     var isSuspended = false
     /// When it was suspended, in numbers of such events.

@@ -37,9 +37,6 @@ extension Store {
     /// Leaves what was pulled for a later attempt.
     package func suspendPull(_ chunk: WantedChunk) async throws(StoreError) { try await incoming.suspend(chunk) }
 
-    /// Whether bytes of chunks on their way wait for a sync.
-    package func hasUnsyncedPulls() async -> Bool { await incoming.hasDirt }
-
     /// Makes durable what has come of chunks on their way, so that a power cut costs no more than what comes meanwhile.
     package func synchronizePulls() async throws(StoreError) {
         let files = await incoming.dirt()

@@ -119,6 +119,26 @@ import Testing
         }
     }
 
+    @Test("what has come is synced with its ledger, and after a sync that failed the chunk is written anew and sealed")
+    func synced() async throws {
+        let bench = try await Case(3 * Self.piece)
+        try await bench.append(to: 2 * Self.piece)
+        let counter = FaultPlan(names: ["fdatasync"])
+        try await FaultPlan.$current.withValue(counter) {
+            try await bench.store.synchronizePulls()
+            try await bench.store.synchronizePulls()
+        }
+        #expect(counter.callCount == 2, "the chunk and the ledger, and nothing where nothing came")
+        try await bench.append(to: 3 * Self.piece)
+        let failing = FaultPlan(.fail(code: 5), at: 1, names: ["fdatasync"])
+        await FaultPlan.$current.withValue(failing) {
+            await #expect(throws: StoreError.self) { try await bench.store.synchronizePulls() }
+        }
+        try await bench.store.finishPull(bench.chunk)
+        #expect(try await bench.store.contents(bench.chunk.fact.sha256) == bench.bytes)
+        #expect(bench.store.incidents.health.counts[.chunkWrittenAnew] == 1)
+    }
+
     @Test("the ledger forgets what is whole, and does not grow with what went through it")
     func bounded() async throws {
         let bench = try await Case(3 * Self.piece)
