@@ -299,8 +299,6 @@ package enum Limits {
     package static let bundleBytes: Int64 = 256 * 1024
     /// One line of such an answer, beside its chunk's bytes.
     package static let bundleLineBytes = 512
-    /// A peer that has what is wanted and from which no byte comes for this long is left, and dialled anew.
-    package static let stallTime = Duration.seconds(5)
     /// One chunk without a byte for this long is asked for anew, be it that others of the same peer come.
     package static let chunkStallTime = Duration.seconds(20)
     /// A peer is quicker than another where it brings this many times as much; below it, measurements scatter.
