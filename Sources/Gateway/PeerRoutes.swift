@@ -46,6 +46,7 @@ struct PeerRoutes: Sendable {
             Route(.get, "/v1/chunks/{sha256}", .peer) { request, parameters in
                 try await chunk(request, parameters["sha256"])
             },
+            Route(.post, "/v1/chunks", .peer) { request, _ in try bundle(request) },
             Route(.get, "/v1/clock", .peer) { request, _ in clock(request) },
         ]
     }
@@ -56,7 +57,7 @@ struct PeerRoutes: Sendable {
                 NodeForm(
                     id: identity.id, name: identity.name, role: identity.role, version: identity.version,
                     epoch: store.incarnation, head: await store.head(),
-                    capabilities: ["facts", "events", "chunks", "clock", "heartbeat", "tail"])))
+                    capabilities: ["facts", "events", "chunks", "clock", "heartbeat", "tail", "bundle"])))
     }
 
     private func author(_ request: HTTPRequest) throws(CallError) -> NodeID? {
@@ -122,6 +123,16 @@ struct PeerRoutes: Sendable {
     private func chunk(_ request: HTTPRequest, _ name: String) async throws -> HTTPResponse {
         guard let id = ChunkID(name) else { throw CallError.notFound("a chunk's name is 64 hex digits") }
         return ChunkResponse(reader: reader).answer(request, try await store.openChunk(id), type: .bytes)
+    }
+
+    private func bundle(_ request: HTTPRequest) throws -> HTTPResponse {
+        let names = try decode(BundleRequestForm.self, request).chunks
+        guard names.count <= Limits.bundleChunks else {
+            throw CallError.invalid("chunks names at most \(Limits.bundleChunks)")
+        }
+        let ids = names.compactMap { ChunkID($0) }
+        guard ids.count == names.count else { throw CallError.invalid("a chunk's name is 64 hex digits") }
+        return BundleResponse(store: store).answer(ids)
     }
 
     private func clock(_ request: HTTPRequest) -> HTTPResponse {

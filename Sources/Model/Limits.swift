@@ -189,8 +189,10 @@ package enum Limits {
     package static let peerBookBytes = 512 * 1024
     /// Known peers are dialled this often, for ever.
     package static let dialInterval = Duration.milliseconds(500)
-    /// Chunks that are pulled from one peer at once.
+    /// Requests for chunks that are under way with one peer at once.
     package static let chunksInFlight = 4
+    /// Beside them, for what is newer than all of these: it is not to wait for a backlog of large chunks.
+    package static let newsInFlight = 1
     /// The most that chunk facts heard of but not held may be before a peer's statement is cut: 1 M facts are about 300
     /// MB of index.
     package static let heardFacts = 2_000_000
@@ -271,23 +273,46 @@ package enum Limits {
 
     // MARK: Chunks on their way
 
-    /// Chunks up to this are collected in memory and made durable in groups; larger ones go to disk as they come.
-    package static let collectedChunkBytes: Int64 = 4 << 20
+    /// Chunks up to this come in memory, many with one answer; larger ones go to disk as they come. A break costs no
+    /// more than this of one.
+    package static let collectedChunkBytes: Int64 = 64 * 1024
     /// Memory for all chunks on their way, from the request to the sync: one group on its way to the disk, one on its
     /// way here.
     package static let pullMemoryBytes: Int64 = 32 << 20
     /// And in number: a group being synced, one that waits, and those that come. More would only lengthen each look for
     /// the next.
     package static let pullChunks = 3 * admitGroupChunks
-    /// What a chunk that goes to disk as it comes takes of it: one piece being written, one being collected.
-    package static let pullPieceBytes = 256 * 1024
+    /// What a chunk that goes to disk as it comes takes of it, at most: its bytes are the kernel's to write, and so far
+    /// the link may run ahead of the disk.
+    package static let streamedChunkReserve: Int64 = 4 << 20
+    /// Of a piece that is not whole yet, so much more is worth a line of the ledger: a process that dies leaves less
+    /// than this untold.
+    package static let notedPieceBytes = 8 * 1024
+    /// The ledger of pieces is written anew beyond this: 5 GB of chunks, or what is known of five of the largest.
+    package static let pieceLedgerBytes: Int64 = 4 << 20
+    /// Facts of wanted chunks that stay parsed until their bytes are here: 1 MB.
+    package static let parsedFacts = 1024
+    /// Chunks that broke off and stay open for the next attempt; others are read again.
+    package static let suspendedPulls = 16
+    /// Between two syncs of what has come of chunks on their way: what a power cut costs of them.
+    package static let pullSyncInterval = Duration.milliseconds(60)
+    /// From so many on, one sync of the whole file system costs less than those of single files and folders.
+    package static let wholeSyncChunks = 16
     /// Chunks that become durable with one sync of their directories, in bytes and in number.
     package static let admitGroupBytes: Int64 = 16 << 20
     package static let admitGroupChunks = 256
-    /// Less than this of a small chunk that broke off is not worth a file: it is sent again.
-    package static let keptPieceBytes = 64 * 1024
-    /// A chunk without a new byte for this long is given up and asked for again.
+    /// Chunks in one answer, and their bytes: enough for a link of 20 MB/s and 50 ms, few enough that a cap of 500 KB/s
+    /// brings the last of them within half a second.
+    package static let bundleChunks = 64
+    package static let bundleBytes: Int64 = 256 * 1024
+    /// One line of such an answer, beside its chunk's bytes.
+    package static let bundleLineBytes = 512
+    /// One chunk without a byte for this long is asked for anew, be it that others of the same peer come.
     package static let chunkStallTime = Duration.seconds(20)
+    /// A peer is quicker than another where it brings this many times as much; below it, measurements scatter.
+    package static let quickerBy = 1.5
+    /// Ready chunks that are looked through for one that no quicker peer should be asked for.
+    package static let quickerLook = 64
     /// Wanted chunks looked at in one go: enough for a second of small ones, 0.3 MB.
     package static let wantedScan = 512
     /// The same where the newest are held by nobody who is there, so that older ones are looked for behind them.
@@ -363,9 +388,6 @@ package enum Limits {
     /// For saying goodbye by mDNS at the end; a daemon that hangs must not keep a node from ending within its two
     /// seconds.
     package static let goodbyeTime = Duration.seconds(1)
-
-    /// A pulled chunk that brings less than this within the stall time is given up. Several chunks share a slow tether.
-    package static let headwayBytes = 8 * 1024
 
     /// A name's addresses serve this long: a tether's resolver may take longer than a dial waits, and addresses change.
     package static let lookupKept = Duration.seconds(10)

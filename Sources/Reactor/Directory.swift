@@ -55,6 +55,8 @@ package struct Directory: ~Copyable, Sendable {
 
     /// Opens a sub-directory, made where missing; what was made is durable in its parent when this returns.
     package borrowing func makeDirectory(_ name: String, mode: UInt32 = 0o750) throws(SyscallError) -> Directory {
+        // As a rule it is there.
+        do { return try openDirectory(name) } catch { guard error.isNotFound else { throw error } }
         let directory = descriptor.raw
         do {
             _ = try retrying("mkdirat") { Glibc.mkdirat(directory, name, mode_t(mode)) }
@@ -158,6 +160,15 @@ package struct Directory: ~Copyable, Sendable {
     /// rename(2) and creation are durable only after this: a power cut could forget the name and keep the bytes.
     package borrowing func synchronize() throws(SyscallError) {
         try descriptor.synchronize()
+    }
+
+    /// syncfs(2): everything written to this directory's file system. False, and nothing done, on a kernel before 5.8,
+    /// which would not tell of errors. An error is any file's on that file system since the last call.
+    package borrowing func synchronizeFileSystem() throws(SyscallError) -> Bool {
+        guard KernelRelease.current >= KernelRelease(major: 5, minor: 8) else { return false }
+        let directory = descriptor.raw
+        _ = try retrying("syncfs") { qn_syncfs(directory) }
+        return true
     }
 
     /// The names within, sorted, without `.` and `..`.

@@ -21,13 +21,6 @@ extension ChunkPuller {
         tallies[peer]?.admitted(chunk.bytes, realtime: venue.realtime())
     }
 
-    /// What came by a tail is its beginning.
-    func noteBegun(_ fact: [UInt8]) {
-        guard case .chunk(let chunk)? = RecordedFact(parsing: fact)?.fact.body else { return }
-        if begun.count >= Limits.chunksInTrouble { begun.removeAll() }
-        begun.insert(chunk.sha256)
-    }
-
     /// What came by a tail is not what its author sealed.
     func noteMismatch(_ slot: ChunkSlot, from peer: NodeID) {
         tallies[peer]?.count(.corruptChunk, "chunk \(slot.stream)/\(slot.index) is not what came while it grew")

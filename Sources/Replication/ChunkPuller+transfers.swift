@@ -1,9 +1,10 @@
 internal import Model
+internal import Reactor
 internal import Storage
 
 extension ChunkPuller {
     /// Why a download ended before its end.
-    private struct Interruption: Error {
+    struct Interruption: Error {
         var outcome: PullQueue.Outcome
         let reason: String
 
@@ -19,106 +20,108 @@ extension ChunkPuller {
         }
     }
 
+    /// A request that is under way.
+    struct Transfer {
+        let peer: NodeID
+        let started: MonotonicTime
+        /// When bytes last came, or what keeps them from coming was no longer our own disk.
+        var lastProgress: MonotonicTime
+        /// Ends the one exchange; nil where no answer has begun.
+        var end: (@Sendable () async -> Void)?
+        var wasStalled = false
+        /// Our own disk is waited for.
+        var isOurs = false
+        var bytes: Int64 = 0
+        /// For people: what is waited for.
+        let what: String
+    }
+
+    func begin(_ what: String, with attachment: Attachment) -> Int {
+        transferCount += 1
+        let now = venue.now()
+        transfers[transferCount] = Transfer(peer: attachment.peer, started: now, lastProgress: now, what: what)
+        return transferCount
+    }
+
     func pull(_ chunk: WantedChunk, through attachment: Attachment) async {
-        let id = chunk.fact.sha256
-        transfers[id] = Transfer(link: attachment.link, lastProgress: venue.now())
+        let number = begin("chunk \(chunk.fact.sha256)", with: attachment)
+        // What a live copy has of it is not fetched again.
+        let isSmall = chunk.fact.bytes <= Limits.collectedChunkBytes && !store.hasCopy(of: chunk)
         do {
-            if chunk.fact.bytes <= Limits.collectedChunkBytes, !begun.contains(id), !store.hasCopy(of: chunk) {
-                let bytes = try await collect(chunk, through: attachment)
-                transfers[id] = nil
-                queue.arrived(id)
-                arrivals.append(Arrival(chunk: chunk, peer: attachment.peer, bytes: bytes))
-                wakeAll()
+            let bytes: [UInt8]?
+            if isSmall {
+                bytes = try await collect(chunk, through: attachment, number)
             } else {
-                try await stream(chunk, through: attachment)
-                transfers[id] = nil
-                begun.remove(id)
-                settle(chunk, from: attachment.peer, .admitted)
+                try await stream(chunk, through: attachment, number)
+                bytes = nil
             }
+            if let transfer = transfers.removeValue(forKey: number) {
+                queue.measured(
+                    attachment.peer, transfer.bytes, areSmall: isSmall,
+                    in: transfer.started.duration(to: venue.now()))
+            }
+            arrived(ChunkArrival(chunk: chunk, bytes: bytes), from: attachment.peer)
         } catch {
-            let interruption = interruption(by: error, of: id)
-            transfers[id] = nil
+            let interruption = interruption(by: error, of: number)
+            transfers[number] = nil
             settle(chunk, from: attachment.peer, interruption.outcome, reason: interruption.reason)
         }
+        wakeAll()
     }
 
-    // MARK: Small chunks
+    func arrived(_ content: ChunkArrival, from peer: NodeID) {
+        queue.arrived(content.chunk.fact.sha256)
+        arrivals.append(Arrival(peer: peer, content: content))
+    }
 
-    /// The whole chunk in memory. What came of it before a break is kept where it is worth a file.
-    private func collect(_ chunk: WantedChunk, through attachment: Attachment) async throws -> [UInt8] {
+    /// A small chunk, whole in memory.
+    private func collect(
+        _ chunk: WantedChunk, through attachment: Attachment, _ number: Int
+    ) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Int(chunk.fact.bytes))
-        do {
-            let body = try await open(chunk, through: attachment, from: 0)
-            while let piece = try await next(of: body, chunk, from: attachment.peer, soFar: Int64(bytes.count)) {
-                bytes += piece
-            }
-            guard bytes.count == Int(chunk.fact.bytes) else { throw PeerLinkError.cutOff }
-            return bytes
-        } catch let error as PeerLinkError {
-            guard error != .notFound, bytes.count >= Limits.keptPieceBytes else { throw error }
-            let interruption = interruption(by: error, of: chunk.fact.sha256)
-            try await keep(bytes, of: chunk)
-            throw interruption.keeping(some: true)
-        }
+        let body = try await open(chunk, through: attachment, from: 0, number)
+        while let piece = try await next(of: body, chunk, number, soFar: Int64(bytes.count)) { bytes += piece }
+        guard bytes.count == Int(chunk.fact.bytes) else { throw PeerLinkError.cutOff }
+        return bytes
     }
 
-    private func keep(_ bytes: [UInt8], of chunk: WantedChunk) async throws(StoreError) {
-        let offset = try await store.beginPull(chunk)
-        // Forgetting one costs no more than its bytes a second time.
-        if begun.count >= Limits.chunksInTrouble { begun.removeAll() }
-        begun.insert(chunk.fact.sha256)
-        if offset < Int64(bytes.count) { try await store.appendPull(chunk, Array(bytes[Int(offset)...])) }
-        await store.suspendPull(chunk)
-    }
-
-    // MARK: Large chunks
-
-    /// The chunk goes to disk as it comes, from where an earlier attempt ended.
-    private func stream(_ chunk: WantedChunk, through attachment: Attachment) async throws {
+    /// A large one goes to disk as it comes, from where an earlier attempt ended.
+    private func stream(_ chunk: WantedChunk, through attachment: Attachment, _ number: Int) async throws {
+        transfers[number]?.isOurs = true
         let start = try await store.beginPull(chunk)
+        noteDiskDone(number)
         var written = start
-        var piece: [UInt8] = []
         do {
-            if start < chunk.fact.bytes {
-                let body = try await open(chunk, through: attachment, from: start)
-                while let bytes = try await next(
-                    of: body, chunk, from: attachment.peer, soFar: written + Int64(piece.count))
-                {
-                    piece += bytes
-                    guard piece.count >= Limits.pullPieceBytes else { continue }
-                    try await append(&piece, to: chunk, &written)
+            guard start < chunk.fact.bytes else { return }
+            let body = try await open(chunk, through: attachment, from: start, number)
+            while let piece = try await next(of: body, chunk, number, soFar: written) {
+                guard queue.hasRoom else {
+                    throw Interruption(outcome: .interrupted(keptSome: written > start), reason: "no room for it")
                 }
-                try await append(&piece, to: chunk, &written)
-                guard written == chunk.fact.bytes else { throw PeerLinkError.cutOff }
+                transfers[number]?.isOurs = true
+                try await store.appendPull(chunk, piece)
+                noteDiskDone(number)
+                written += Int64(piece.count)
+                isStreaming = true
+                if arePiecesAwaited { wakeAll() }
             }
-        } catch let error as PeerLinkError {
-            let interruption = interruption(by: error, of: chunk.fact.sha256)
-            if !piece.isEmpty { try await append(&piece, to: chunk, &written) }
-            await store.suspendPull(chunk)
-            throw interruption.keeping(some: written > start)
+            guard written == chunk.fact.bytes else { throw PeerLinkError.cutOff }
         } catch {
-            // The disk refused: the connection is not left with a body that nobody reads.
-            await transfers[chunk.fact.sha256]?.body?.close()
-            await store.suspendPull(chunk)
-            throw error
+            // The connection is not left with a body that nobody reads.
+            await transfers[number]?.end?()
+            let interruption = interruption(by: error, of: number)
+            do { try await store.suspendPull(chunk) } catch {
+                log.warning("of a chunk that broke off less is known than has come", ("reason", error))
+            }
+            throw interruption.keeping(some: written > start)
         }
-        try await store.finishPull(chunk)
-    }
-
-    private func append(_ piece: inout [UInt8], to chunk: WantedChunk, _ written: inout Int64) async throws {
-        guard !piece.isEmpty else { return }
-        guard queue.hasRoom else { throw Interruption(outcome: .interrupted(keptSome: true), reason: "no room for it") }
-        let bytes = piece
-        piece = []
-        try await store.appendPull(chunk, bytes)
-        written += Int64(bytes.count)
     }
 
     // MARK: The transfer
 
     private func open(
-        _ chunk: WantedChunk, through attachment: Attachment, from offset: Int64
+        _ chunk: WantedChunk, through attachment: Attachment, from offset: Int64, _ number: Int
     ) async throws -> any ChunkTransfer {
         let body = try await attachment.link.chunk(chunk.fact.sha256, from: offset)
         guard body.totalLength == chunk.fact.bytes else {
@@ -126,16 +129,16 @@ extension ChunkPuller {
             throw Interruption(
                 outcome: .failed(.wrongLength), reason: "\(body.totalLength) bytes instead of \(chunk.fact.bytes)")
         }
-        transfers[chunk.fact.sha256]?.body = body
-        transfers[chunk.fact.sha256]?.lastProgress = venue.now()
+        transfers[number]?.end = { await body.close() }
+        noteProgress(number, 0)
         return body
     }
 
     private func next(
-        of body: any ChunkTransfer, _ chunk: WantedChunk, from peer: NodeID, soFar: Int64
+        of body: any ChunkTransfer, _ chunk: WantedChunk, _ number: Int, soFar: Int64
     ) async throws -> [UInt8]? {
         guard let piece = try await body.next() else { return nil }
-        noteProgress(chunk, from: peer, piece.count)
+        noteProgress(number, piece.count)
         guard soFar + Int64(piece.count) <= chunk.fact.bytes else {
             await body.close()
             throw Interruption(outcome: .failed(.wrongLength), reason: "more than \(chunk.fact.bytes) bytes")
@@ -143,21 +146,27 @@ extension ChunkPuller {
         return piece
     }
 
-    /// A chunk that stands still is given up; where not even the head of an answer came, the link is.
-    func endStalledTransfers() async {
-        let limit = venue.now().advanced(by: .zero - Limits.chunkStallTime)
-        for (id, transfer) in transfers where transfer.lastProgress < limit && !transfer.wasStalled {
-            transfers[id]?.wasStalled = true
-            if let body = transfer.body { await body.close() } else { await transfer.link.close() }
-        }
+    /// However long the disk took: that is not the peer's time.
+    private func noteDiskDone(_ number: Int) {
+        transfers[number]?.isOurs = false
+        transfers[number]?.lastProgress = venue.now()
     }
 
-    private func interruption(by error: any Error, of id: ChunkID) -> Interruption {
+    func noteProgress(_ number: Int, _ bytes: Int) {
+        guard let peer = transfers[number]?.peer else { return }
+        let now = venue.now()
+        transfers[number]?.lastProgress = now
+        transfers[number]?.bytes += Int64(bytes)
+        stalls[peer]?.moved(now)
+        noteReceived(bytes, from: peer)
+    }
+
+    func interruption(by error: any Error, of number: Int) -> Interruption {
         switch error {
         case let interruption as Interruption: interruption
         case let error as StoreError: Self.interruption(by: error)
-        case _ where transfers[id]?.wasStalled == true:
-            Interruption(outcome: .failed(.stalledChunk), reason: "no byte for \(Limits.chunkStallTime)")
+        case _ where transfers[number]?.wasStalled == true:
+            Interruption(outcome: .failed(.stalledChunk), reason: "no byte for too long")
         case let error as PeerLinkError:
             switch error {
             case .closed, .timedOut, .unreachable:
@@ -170,7 +179,7 @@ extension ChunkPuller {
         }
     }
 
-    private static func interruption(by error: StoreError) -> Interruption {
+    static func interruption(by error: StoreError) -> Interruption {
         switch error {
         case .corrupt: Interruption(outcome: .failed(.corruptChunk), reason: error.description)
         case .wrongLength: Interruption(outcome: .failed(.wrongLength), reason: error.description)
@@ -188,7 +197,7 @@ extension ChunkPuller {
                 await change()
             }
             let group = nextGroup()
-            let results = await store.admit(group.map { ($0.chunk, $0.bytes) })
+            let results = await store.admit(group.map(\.content))
             precondition(results.count == group.count, "the store answers for each chunk")
             for (arrival, result) in zip(group, results) {
                 switch result {
@@ -198,6 +207,7 @@ extension ChunkPuller {
                     settle(arrival.chunk, from: arrival.peer, interruption.outcome, reason: interruption.reason)
                 }
             }
+            wakeAll()
         }
     }
 
@@ -212,5 +222,27 @@ extension ChunkPuller {
         let group = Array(arrivals.prefix(count))
         arrivals.removeFirst(count)
         return group
+    }
+
+    /// Syncs what has come of large chunks, now and then and beside the transfers.
+    func synchronizePieces() async {
+        while !isEnding {
+            guard isStreaming else {
+                arePiecesAwaited = true
+                await change()
+                arePiecesAwaited = false
+                continue
+            }
+            isStreaming = false
+            let began = venue.now()
+            do {
+                try await store.synchronizePulls()
+                // A slow disk is not kept busy with this alone.
+                let taken = began.duration(to: venue.now())
+                try await venue.sleep(max(Limits.pullSyncInterval, taken))
+            } catch let error as StoreError {
+                log.warning("what has come of a chunk could not be synced", ("reason", error))
+            } catch { return }
+        }
     }
 }

@@ -11,12 +11,17 @@ actor ChunkPuller {
     let log: Log
     var queue: PullQueue
     var arrivals: [Arrival] = []
-    /// Chunks whose beginning an earlier attempt left in the store.
-    var begun: Set<ChunkID> = []
-    var transfers: [ChunkID: Transfer] = [:]
+    /// Requests under way, by number.
+    var transfers: [Int: Transfer] = [:]
+    var transferCount = 0
+    /// Bytes of large chunks came since they were last synced.
+    var isStreaming = false
+    /// Somebody waits for such bytes.
+    var arePiecesAwaited = false
 
-    private var attachments: [NodeID: Attachment] = [:]
+    private(set) var attachments: [NodeID: Attachment] = [:]
     private var attachmentCount = 0
+    var stalls: [NodeID: StallWatch] = [:]
     var tallies: [NodeID: PullTally] = [:]
     private var waiters: [CheckedContinuation<Void, Never>] = []
     private(set) var isEnding = false
@@ -30,21 +35,11 @@ actor ChunkPuller {
         let link: any PeerLink
     }
 
-    /// A whole chunk in memory, on its way to the disk.
+    /// A chunk that has come, on its way to the disk's syncs.
     struct Arrival {
-        let chunk: WantedChunk
         let peer: NodeID
-        let bytes: [UInt8]
-    }
-
-    /// A request that is under way and when it last made headway.
-    struct Transfer {
-        let link: any PeerLink
-        var body: (any ChunkTransfer)?
-        var lastProgress: MonotonicTime
-        /// Bytes since then.
-        var bytesSince = 0
-        var wasStalled = false
+        let content: ChunkArrival
+        var chunk: WantedChunk { content.chunk }
     }
 
     init(store: Store, policy: PullPolicy, venue: Venue, bell: ChangeBell, log: Log) {
@@ -63,6 +58,7 @@ actor ChunkPuller {
             group.addTask { await self.keepTime() }
             // Two, so that one group is digested while another is synced.
             for _ in 0..<2 { group.addTask { await self.admitArrivals() } }
+            group.addTask { await self.synchronizePieces() }
         }
     }
 
@@ -72,7 +68,7 @@ actor ChunkPuller {
                 try await venue.sleep(.seconds(1))
                 let isRoom = queue.setSpace(store.health.space)
                 if queue.tick(now: venue.now()) || isRoom { wakeAll() }
-                await endStalledTransfers()
+                await endStalls()
             }
         } catch {
             isEnding = true
@@ -82,8 +78,12 @@ actor ChunkPuller {
 
     // MARK: Peers come and go
 
-    func attach(_ peer: NodeID, _ link: any PeerLink) -> Attachment {
+    func attach(
+        _ peer: NodeID, _ link: any PeerLink, role: Role? = nil, capabilities: Set<String> = []
+    ) -> Attachment {
         attachmentCount += 1
+        queue.introduce(peer, role: role, bundles: capabilities.contains("bundle"))
+        stalls[peer] = StallWatch(since: venue.now())
         let attachment = Attachment(peer: peer, number: attachmentCount, link: link)
         attachments[peer] = attachment
         if tallies.count >= Limits.peers { tallies = tallies.filter { attachments[$0.key] != nil } }
@@ -96,6 +96,7 @@ actor ChunkPuller {
     func detach(_ attachment: Attachment) {
         guard isAttached(attachment) else { return }
         attachments[attachment.peer] = nil
+        stalls[attachment.peer] = nil
         queue.forget(attachment.peer)
         tallies[attachment.peer]?.behindSince = nil
         // What it has now is not known until it is compared anew.
@@ -137,13 +138,20 @@ actor ChunkPuller {
 
     /// Pulls one chunk after another over this link; returns when the link is detached.
     func work(_ attachment: Attachment) async {
-        while let chunk = await nextChunk(for: attachment) { await pull(chunk, through: attachment) }
+        while let chunks = await nextChunks(for: attachment) {
+            if chunks.count == 1 {
+                await pull(chunks[0], through: attachment)
+            } else {
+                await pullBundle(chunks, through: attachment)
+            }
+        }
     }
 
-    private func nextChunk(for attachment: Attachment) async -> WantedChunk? {
+    private func nextChunks(for attachment: Attachment) async -> [WantedChunk]? {
         while isAttached(attachment) {
             switch queue.next(for: attachment.peer, now: venue.now()) {
-            case .pull(let chunk): return chunk
+            case .pull(let chunk): return [chunk]
+            case .bundle(let chunks): return chunks
             case .scan(let request): await look(request)
             case .wait: await change()
             }
@@ -154,7 +162,7 @@ actor ChunkPuller {
     private func look(_ request: PullQueue.ScanRequest) async {
         do {
             let missing = try await missingHere()
-            let (found, isPartial) = try await wanted(request, missing: missing)
+            let (found, isPartial) = missing.isEmpty ? ([], false) : try await wanted(request, missing: missing)
             queue.endScan(request, found: found, isPartial: isPartial, missing: missing, now: venue.now())
         } catch {
             log.error("cannot look up what is wanted", ("error", error))
@@ -195,6 +203,7 @@ actor ChunkPuller {
         return (found, isPartial)
     }
 
+    /// What became of a chunk; whoever waits is woken by the caller, once for many.
     func settle(_ chunk: WantedChunk, from peer: NodeID, _ outcome: PullQueue.Outcome, reason: String = "") {
         queue.settled(chunk, outcome, jitter: .random(in: 0..<1), now: venue.now())
         switch outcome {
@@ -209,19 +218,10 @@ actor ChunkPuller {
             tallies[peer]?.count(.storage, reason)
             log.error("a pulled chunk cannot be stored", ("chunk", chunk.fact.sha256), ("reason", reason))
         }
-        wakeAll()
     }
 
-    func noteProgress(_ chunk: WantedChunk, from peer: NodeID, _ bytes: Int) {
-        let id = chunk.fact.sha256
-        transfers[id]?.bytesSince += bytes
-        // A byte now and then is no headway: it would keep a place from peers that have the chunk to give.
-        if let transfer = transfers[id], transfer.bytesSince >= Limits.headwayBytes {
-            transfers[id]?.bytesSince = 0
-            transfers[id]?.lastProgress = venue.now()
-        }
-        tallies[peer]?.received(bytes, now: venue.now())
-    }
+    func count(_ fault: PeerFault, of peer: NodeID, _ reason: String) { tallies[peer]?.count(fault, reason) }
+    func noteReceived(_ bytes: Int, from peer: NodeID) { tallies[peer]?.received(bytes, now: venue.now()) }
 
     // MARK: Waiting
 
@@ -250,6 +250,7 @@ actor ChunkPuller {
     func backlogs() async throws(StoreError) -> [NodeID: PeerReport.Backlog] {
         guard !attachments.isEmpty else { return [:] }
         let missing = try await missingHere()
+        guard !missing.isEmpty else { return attachments.mapValues { _ in PeerReport.Backlog() } }
         let request = PullQueue.ScanRequest(
             policy: queue.policy, limit: Limits.deepWantedScan, excluding: [], searchedFor: nil)
         let (found, isPartial) = try await wanted(request, missing: missing)

@@ -266,7 +266,8 @@ actor PeerFollower {
         log.info(
             "met a peer", ("peer", greeting.name), ("id", greeting.id.short), ("role", greeting.role.rawValue),
             ("endpoint", connection.endpoint))
-        let attachment = await puller.attach(greeting.id, connection.link)
+        let attachment = await puller.attach(
+            greeting.id, connection.link, role: greeting.role, capabilities: greeting.capabilities)
         do {
             try await withThrowingTaskGroup(of: Void.self) { group in
                 defer { group.cancelAll() }
@@ -276,7 +277,9 @@ actor PeerFollower {
                 group.addTask { try await self.accompany(connection, greeting) }
                 group.addTask { try await self.followTails(attachment, greeting, scope) }
                 group.addTask { await self.detachAtEnd(attachment) }
-                for _ in 0..<Limits.chunksInFlight { group.addTask { await self.puller.work(attachment) } }
+                for _ in 0..<Limits.chunksInFlight + Limits.newsInFlight {
+                    group.addTask { await self.puller.work(attachment) }
+                }
                 try await group.next()
             }
         } catch {

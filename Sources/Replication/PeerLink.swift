@@ -35,12 +35,35 @@ package protocol PeerLink: Sendable {
     /// What is committed of the peer's open chunks, from where the copies end, and on as it grows: `POST /v1/tail`.
     func tail(_ request: TailRequest) async throws -> any PeerTail
 
+    /// Small chunks, whole, in the order asked for: `POST /v1/chunks`, where the peer's capabilities name `bundle`.
+    func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle
+
     /// Signs of life.
     func pulse() async -> LinkPulse
 
     /// Where this host's end of it is; nil where that is not known, or nothing is connected.
     func localEnd() async -> LocalEnd?
 
+    func close() async
+}
+
+/// One chunk of a bundle; no bytes where the peer has it not.
+package struct BundleItem: Hashable, Sendable {
+    package let id: ChunkID
+    package let bytes: [UInt8]?
+
+    package init(id: ChunkID, bytes: [UInt8]?) {
+        self.id = id
+        self.bytes = bytes
+    }
+}
+
+/// Several chunks on their way, read by one reader.
+package protocol ChunkBundle: Sendable {
+    /// The next one; nil at the end. Throws `cutOff` where the peer ended early.
+    func next() async throws -> BundleItem?
+
+    /// Gives up, or is done with it; a `next` that is under way throws soon. Harmless after the end.
     func close() async
 }
 

@@ -11,8 +11,9 @@ package struct PullQueue: Sendable {
 
     /// What each connected peer holds.
     var holders: [NodeID: Holdings] = [:]
+    var speeds: [NodeID: PeerSpeed] = [:]
     var taken: [ChunkID: Taken] = [:]
-    private var inFlight: [NodeID: Int] = [:]
+    private var requests = PullRequests()
     private var reserved: Int64 = 0
     var retries = ChunkRetries()
     /// What tails bring.
@@ -42,6 +43,7 @@ package struct PullQueue: Sendable {
 
     struct Taken {
         let peer: NodeID
+        let request: Int
         let reserved: Int64
         /// Of the disk.
         let bytes: Int64
@@ -50,6 +52,8 @@ package struct PullQueue: Sendable {
 
     package enum Choice: Hashable, Sendable {
         case pull(WantedChunk)
+        /// Small ones, with one request.
+        case bundle([WantedChunk])
         /// Look into the store first.
         case scan(ScanRequest)
         case wait
@@ -96,6 +100,19 @@ package struct PullQueue: Sendable {
 
     package func holdings(of peer: NodeID) -> Holdings? { holders[peer] }
 
+    /// Who the peer is, before its holdings are set.
+    package mutating func introduce(_ peer: NodeID, role: Role?, bundles: Bool) {
+        // What was measured of it on an earlier link says the most of what is to be expected.
+        speeds[peer, default: PeerSpeed()].role = role
+        speeds[peer]?.takesBundles = bundles
+        if speeds.count > Limits.peers { speeds = speeds.filter { $0.key == peer || holders[$0.key] != nil } }
+    }
+
+    /// How long the peer took to bring so many bytes of chunks of one kind.
+    package mutating func measured(_ peer: NodeID, _ bytes: Int64, areSmall: Bool, in time: Duration) {
+        speeds[peer, default: PeerSpeed()].add(bytes, areSmall: areSmall, in: time)
+    }
+
     package mutating func forget(_ peer: NodeID) {
         holders[peer] = nil
         nextSearch[peer] = nil
@@ -113,29 +130,97 @@ package struct PullQueue: Sendable {
     // MARK: What to do
 
     package mutating func next(for peer: NodeID, now: MonotonicTime) -> Choice {
-        guard let holdings = holders[peer], inFlight[peer, default: 0] < Limits.chunksInFlight else { return .wait }
+        let inFlight = requests.count(of: peer)
+        guard let holdings = holders[peer], inFlight < Limits.chunksInFlight + Limits.newsInFlight else { return .wait }
         if let pausedUntil, now < pausedUntil { return .wait }
         guard taken.count < Limits.pullChunks else { return .wait }
         if case .due = scan { return .scan(beginScan(now: now)) }
         guard usefulPeers.contains(peer) else { return .wait }
-        let suitable = ready.indices.lazy.reversed().filter { [ready, retries] position in
+        // The last place is for what is newer than all that is under way.
+        let newest = inFlight < Limits.chunksInFlight ? Int64.min : requests.newest(of: peer)
+        var (suits, left) = (0, 0)
+        var isTooLarge = false
+        var chosen: [Int] = []
+        var bytes: Int64 = 0
+        for position in ready.indices.reversed() {
             let chunk = ready[position]
-            return holdings.contains(chunk.name) && retries.mayAsk(peer, for: chunk.fact.sha256, now: now)
+            guard holdings.contains(chunk.name), retries.mayAsk(peer, for: chunk.fact.sha256, now: now) else {
+                continue
+            }
+            suits += 1
+            // They are in this order.
+            guard newest == .min || chunk.fact.last.realtime > newest else { break }
+            if isLeftToQuicker(chunk, than: peer, now: now) {
+                left += 1
+                if left < Limits.quickerLook { continue } else { break }
+            }
+            guard fits(chunk, behind: bytes) else {
+                isTooLarge = true
+                continue
+            }
+            guard chosen.isEmpty || mayJoin(chunk, chosen.count, bytes, for: peer) else { break }
+            chosen.append(position)
+            bytes += chunk.fact.bytes
+            guard isSmall(chunk), speeds[peer]?.takesBundles == true else { break }
         }
-        guard !suitable.isEmpty else { return lookFurther(for: peer, now: now) }
-        guard let position = suitable.first(where: { fits(ready[$0]) }) else {
-            isHeld = true
+        if suits == 0 { return inFlight < Limits.chunksInFlight ? lookFurther(for: peer, now: now) : .wait }
+        guard let first = chosen.first else {
+            isHeld = isHeld || isTooLarge
             return .wait
         }
-        let need = Self.memory(for: ready[position])
-        guard reserved == 0 || reserved + need <= Limits.pullMemoryBytes else { return .wait }
-        let chunk = ready.remove(at: position)
-        taken[chunk.fact.sha256] = Taken(peer: peer, reserved: need, bytes: chunk.fact.bytes)
-        room -= chunk.fact.bytes
+        let need = Self.memory(for: ready[first])
+        // What is new and small has its place here as well.
+        let isNews = newest != .min && isSmall(ready[first])
+        guard reserved == 0 || isNews || reserved + need <= Limits.pullMemoryBytes else { return .wait }
+        return take(chosen, by: peer)
+    }
+
+    /// `positions` from the newest on.
+    private mutating func take(_ positions: [Int], by peer: NodeID) -> Choice {
+        let chunks = positions.map { ready[$0] }
+        for position in positions { ready.remove(at: position) }
+        let request = requests.begin(with: peer, chunks)
+        for chunk in chunks {
+            let need = Self.memory(for: chunk)
+            taken[chunk.fact.sha256] = Taken(peer: peer, request: request, reserved: need, bytes: chunk.fact.bytes)
+            room -= chunk.fact.bytes
+            reserved += need
+        }
         isHeld = false
-        reserved += need
-        inFlight[peer, default: 0] += 1
-        return .pull(chunk)
+        return chunks.count == 1 ? .pull(chunks[0]) : .bundle(chunks)
+    }
+
+    private func isSmall(_ chunk: WantedChunk) -> Bool { chunk.fact.bytes <= Limits.collectedChunkBytes }
+
+    /// Whether it goes into the same request as those that were chosen before it.
+    private func mayJoin(_ chunk: WantedChunk, _ count: Int, _ bytes: Int64, for peer: NodeID) -> Bool {
+        isSmall(chunk) && count < Limits.bundleChunks && bytes + chunk.fact.bytes <= Limits.bundleBytes
+            && taken.count + count < Limits.pullChunks
+            && reserved + bytes + Self.memory(for: chunk) <= Limits.pullMemoryBytes
+    }
+
+    /// Another holder brings it sooner and has a place free: it asks for it at once.
+    private func isLeftToQuicker(_ chunk: WantedChunk, than peer: NodeID, now: MonotonicTime) -> Bool {
+        guard holders.count > 1 else { return false }
+        let speed = speeds[peer] ?? PeerSpeed()
+        return holders.contains { other, holdings in
+            other != peer && requests.count(of: other) < Limits.chunksInFlight && usefulPeers.contains(other)
+                && (speeds[other] ?? PeerSpeed()).isQuicker(than: speed, forSmall: isSmall(chunk))
+                && holdings.contains(chunk.name) && retries.mayAsk(other, for: chunk.fact.sha256, now: now)
+        }
+    }
+
+    /// Whether this peer could be asked for something now and is not: nothing is under way with it although it has a
+    /// chunk that is to be pulled, and nothing holds that up.
+    package func isIdleInVain(_ peer: NodeID, now: MonotonicTime) -> Bool {
+        guard let holdings = holders[peer], usefulPeers.contains(peer), requests.count(of: peer) == 0,
+            taken.count < Limits.pullChunks, hasRoom, !isHeld, pausedUntil.map({ $0 <= now }) ?? true
+        else { return false }
+        return ready.reversed().prefix(Limits.quickerLook).contains { chunk in
+            holdings.contains(chunk.name) && retries.mayAsk(peer, for: chunk.fact.sha256, now: now)
+                && !isLeftToQuicker(chunk, than: peer, now: now) && fits(chunk, behind: 0)
+                && reserved + Self.memory(for: chunk) <= Limits.pullMemoryBytes
+        }
     }
 
     // MARK: Room on the disk
@@ -156,9 +241,10 @@ package struct PullQueue: Sendable {
     /// Below what is to be kept free nothing more is taken from peers: no chunk, no piece of one, and no fact.
     package var hasRoom: Bool { space.map { $0.level == .ample } ?? true }
 
-    private func fits(_ chunk: WantedChunk) -> Bool {
+    /// `bytes` of the same request come before it.
+    private func fits(_ chunk: WantedChunk, behind bytes: Int64) -> Bool {
         guard let space else { return true }
-        return hasRoom && chunk.fact.bytes + (isHeld ? space.slack : 0) <= room
+        return hasRoom && bytes + chunk.fact.bytes + (isHeld ? space.slack : 0) <= room
     }
 
     /// Why nothing is asked of this peer although it has what is missing here; nil where there is no such reason.
@@ -172,7 +258,7 @@ package struct PullQueue: Sendable {
     }
 
     private static func memory(for chunk: WantedChunk) -> Int64 {
-        chunk.fact.bytes <= Limits.collectedChunkBytes ? max(1, chunk.fact.bytes) : 2 * Int64(Limits.pullPieceBytes)
+        max(1, min(chunk.fact.bytes, Limits.streamedChunkReserve))
     }
 
     // MARK: What became of it
@@ -181,7 +267,7 @@ package struct PullQueue: Sendable {
     package mutating func arrived(_ chunk: ChunkID) {
         guard let entry = taken[chunk], !entry.isArrived else { return }
         taken[chunk]?.isArrived = true
-        release(entry.peer)
+        requests.release(entry.request)
     }
 
     /// `jitter` is a fraction below 1.
@@ -189,7 +275,7 @@ package struct PullQueue: Sendable {
         let id = chunk.fact.sha256
         guard let entry = taken.removeValue(forKey: id) else { return }
         reserved -= entry.reserved
-        if !entry.isArrived { release(entry.peer) }
+        if !entry.isArrived { requests.release(entry.request) }
         switch outcome {
         case .admitted:
             retries.succeeded(id)
@@ -211,11 +297,6 @@ package struct PullQueue: Sendable {
         }
         // The last one: a look confirms that nothing is left, or finds what came meanwhile.
         if ready.isEmpty, taken.isEmpty { scanSoon() }
-    }
-
-    private mutating func release(_ peer: NodeID) {
-        let count = inFlight[peer, default: 0] - 1
-        inFlight[peer] = count > 0 ? count : nil
     }
 
     /// A whole group fails together: that counts once.

@@ -217,9 +217,9 @@ actor TailCopier {
             let outcome = try await store.sealCopy(slot, fact: fact)
             switch outcome {
             case .held: await puller.noteSealed(fact, from: errand.peer)
-            case .short: await puller.noteBegun(fact)
             case .mismatch: await puller.noteMismatch(slot, from: errand.peer)
-            case .none: break
+            // What is missing is pulled, behind what is here.
+            case .short, .none: break
             }
         } catch {
             surroundings.log.error(

@@ -21,6 +21,8 @@ extension Catalogue {
     func admit(_ candidates: [Candidate]) async -> [Result<HeldChunk, StoreError>] {
         var failures: [Int: StoreError] = [:]
         // 1. The chunk's file is synced.
+        let isGroup = candidates.count >= Limits.wholeSyncChunks
+        if isGroup { synchronizeAtOnce(candidates) }
         for (position, candidate) in candidates.enumerated() {
             note(&failures, position) { () throws(SyscallError) in try synchronize(candidate) }
         }
@@ -85,6 +87,18 @@ extension Catalogue {
             at: candidate.recorded.fact.at)
     }
 
+    /// One sync of the whole file system for many files: a tenth of what their own would take. Where it fails, or is
+    /// not to be had, each file is synced for itself: then those fail that are concerned.
+    private func synchronizeAtOnce(_ candidates: [Candidate]) {
+        let files = candidates.map(\.file).filter(\.isSound)
+        do throws(SyscallError) {
+            guard try directory.incoming.synchronizeFileSystem() else { return }
+            for file in files { file.noteDurable() }
+        } catch {
+            log.warning("a sync of the whole file system failed; each file is synced for itself", ("reason", error))
+        }
+    }
+
     /// Syncs the file; after a failure the bytes are written anew elsewhere, since the kernel may have dropped them.
     private func synchronize(_ candidate: Candidate) throws(SyscallError) {
         do throws(SyscallError) {
@@ -117,6 +131,11 @@ extension Catalogue {
             folders[String(candidate.chunk.sha256.description.prefix(2)), default: []].append(position)
         }
         // rename(2) is not durable until both directories are: a power cut could forget the name and keep the bytes.
+        if candidates.count >= Limits.wholeSyncChunks {
+            do throws(SyscallError) { if try directory.incoming.synchronizeFileSystem() { return } } catch {
+                log.warning("a sync of the whole file system failed; each folder is synced", ("reason", error))
+            }
+        }
         for positions in folders.values {
             let id = candidates[positions[0]].chunk.sha256
             do throws(SyscallError) {
@@ -134,15 +153,31 @@ extension Catalogue {
         }
     }
 
-    /// Gives the chunk its name. One that has it already is believed only after its bytes were read again.
     private func rename(_ candidate: Candidate) throws(SyscallError) {
+        switch candidate.source {
+        case .incoming: try rename(candidate, in: directory.incoming)
+        case .open(let slot):
+            try rename(candidate, in: try directory.openFolder(author: slot.author, session: slot.session))
+        }
+    }
+
+    /// Gives the chunk its name. One that has it already is believed only after its bytes were read again.
+    private func rename(_ candidate: Candidate, in folder: borrowing Directory) throws(SyscallError) {
         let id = candidate.chunk.sha256
-        let folder = try sourceFolder(candidate)
         let name = sourceName(candidate)
         let target = try directory.chunkFolder(id)
-        if try folder.kind(of: name) == nil, try target.kind(of: id.description) == .file { return }
-        try folder.openFile(name, .read).changeMode(0o440)
-        if try folder.renameNew(name, to: target, as: id.description) { return }
+        do {
+            if candidate.file.isReplaced {
+                try folder.openFile(name, .read).changeMode(0o440)
+            } else {
+                try candidate.file.descriptor.changeMode(0o440)
+            }
+            if try folder.renameNew(name, to: target, as: id.description) { return }
+        } catch {
+            // Another fact that names the same bytes was before it.
+            guard error.isNotFound, try target.kind(of: id.description) == .file else { throw error }
+            return
+        }
         let present = try target.openFile(id.description, .read)
         if try ChunkDigester.digest(of: present) == id {
             try folder.remove(name)

@@ -22,7 +22,7 @@ extension Catalogue {
     func sealCopy(_ slot: ChunkSlot, _ fact: [UInt8]) async throws(StoreError) -> CopyOutcome {
         guard let recorded = RecordedFact(parsing: fact), let chunk = recorded.chunk(of: slot) else { return .none }
         let name = recorded.fact.name
-        if try receive([fact]).refused > 0, isOurs(name) { return .none }
+        if try receive([recorded]).refused > 0, isOurs(name) { return .none }
         if holdings.contains(name) {
             await settleCopies([slot])
             return .held
@@ -31,7 +31,8 @@ extension Catalogue {
         let most = name.author == slot.author ? Int64.max : chunk.bytes
         guard let copy = try await journal.leave(slot, most: most) else { return .none }
         guard copy.length >= chunk.bytes else {
-            try await begin(chunk.sha256, with: copy)
+            let mission = try opening(of: slot.session)?.mission ?? ""
+            try await begin(WantedChunk(name: name, session: slot.session, mission: mission, fact: chunk), with: copy)
             return .short
         }
         guard copy.length == chunk.bytes, try digest(of: copy) == chunk.sha256 else {
@@ -64,17 +65,16 @@ extension Catalogue {
 
     // MARK: The beginning of a chunk
 
-    /// The copy becomes the beginning of a chunk that is to be pulled, unless more of that is here already.
-    private func begin(_ id: ChunkID, with copy: CopyFile) async throws(StoreError) {
+    /// The copy becomes the beginning of a chunk that is to be pulled, unless more of that is here already: durable there
+    /// before it goes here.
+    private func begin(_ chunk: WantedChunk, with copy: CopyFile) async throws(StoreError) {
+        _ = try await incoming.takeBeginning(of: chunk, from: copy.file, length: copy.length)
+        let dirt = await incoming.dirt()
         try lifting { () throws(SyscallError) in
-            let folder = try directory.openFolder(author: copy.slot.author, session: copy.slot.session)
-            let name = OpenChunk.fileName(copy.slot)
-            guard try folder.kind(of: name) == .file else { return }
-            let present = try directory.incoming.length(of: id.description) ?? 0
-            guard pulls[id] == nil, present < copy.length else { return try folder.remove(name) }
-            try copy.file.synchronizeOnce()
-            try folder.rename(name, to: directory.incoming, as: id.description)
+            for file in dirt { try file.synchronizeSoFar() }
             try directory.incoming.synchronize()
+            let folder = try directory.openFolder(author: copy.slot.author, session: copy.slot.session)
+            try folder.remove(OpenChunk.fileName(copy.slot))
             try folder.synchronize()
         }
         await journal.gone(copy.slot)
@@ -82,11 +82,10 @@ extension Catalogue {
 
     /// A pull is to begin: a copy of the slot that nobody follows any more is its beginning.
     func useCopy(for chunk: WantedChunk) async throws(StoreError) {
-        guard pulls[chunk.fact.sha256] == nil,
-            let slot = journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index],
+        guard let slot = journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index],
             let copy = try await journal.leave(slot, most: chunk.fact.bytes)
         else { return }
-        try await begin(chunk.fact.sha256, with: copy)
+        try await begin(chunk, with: copy)
     }
 
     // MARK: Copies that are not needed

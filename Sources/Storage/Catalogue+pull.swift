@@ -1,25 +1,16 @@
 internal import Model
 internal import Reactor
 
-/// A chunk that arrives in pieces: its file in `incoming/` and the digest so far.
-final class Pull {
-    let file: SharedFile
-    let digester = ChunkDigester()
-    var length: Int64 = 0
-
-    init(file: SharedFile) { self.file = file }
-}
-
 extension Catalogue {
     // MARK: Facts of a peer
 
-    func receive(_ facts: [[UInt8]]) throws(StoreError) -> ReceiptReport {
+    func receive(_ facts: [RecordedFact?]) throws(StoreError) -> ReceiptReport {
         var report = ReceiptReport()
         var toLog: [RecordedFact] = []
         var toHear: [RecordedFact] = []
         var names: Set<FactName> = []
-        for bytes in facts {
-            guard let recorded = RecordedFact(parsing: bytes) else {
+        for recorded in facts {
+            guard let recorded else {
                 report.refused += 1
                 continue
             }
@@ -104,80 +95,26 @@ extension Catalogue {
 
     // MARK: What to pull
 
-    func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) throws(StoreError) -> [WantedChunk] {
-        var found: [WantedChunk] = []
+    /// The exact bytes of a chunk fact that was heard of, and its session's mission.
+    struct WantedRow: Sendable {
+        let fact: [UInt8]
+        let mission: String
+    }
+
+    func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) throws(StoreError) -> [WantedRow] {
+        guard heardCount > 0 else { return [] }
+        var found: [WantedRow] = []
         var seen = excluding
         try indexed { index throws(SQLite.Failure) in
-            try index.forEachWanted(mission: mission) { bytes, mission in
-                if let recorded = RecordedFact(parsing: bytes), case .chunk(let chunk) = recorded.fact.body,
-                    let session = recorded.fact.session, seen.insert(chunk.sha256).inserted
-                {
-                    found.append(
-                        WantedChunk(name: recorded.fact.name, session: session, mission: mission, fact: chunk))
-                }
+            try index.forEachWanted(mission: mission) { id, row in
+                if seen.insert(id).inserted { found.append(row()) }
                 return found.count < limit
             }
         }
         return found
     }
 
-    // MARK: Pulling in pieces
-
-    /// Opens the chunk's file and reads what an earlier attempt left; the digest decides in the end whether that was
-    /// good.
-    func beginPull(_ chunk: WantedChunk) throws(StoreError) -> Int64 {
-        if let pull = pulls[chunk.fact.sha256] { return pull.length }
-        return try lifting { () throws(SyscallError) in
-            let name = chunk.fact.sha256.description
-            let pull = Pull(file: SharedFile(try openIncoming(name)))
-            if try pull.file.descriptor.length() > chunk.fact.bytes { try pull.file.descriptor.truncate(to: 0) }
-            while true {
-                let piece = try pull.file.descriptor.read(count: 1 << 20, at: pull.length)
-                if piece.isEmpty { break }
-                pull.digester.update(piece[...])
-                pull.length += Int64(piece.count)
-            }
-            pulls[chunk.fact.sha256] = pull
-            return pull.length
-        }
-    }
-
-    /// A file that an earlier attempt made read-only, before its rename failed, is begun anew.
-    private func openIncoming(_ name: String) throws(SyscallError) -> Descriptor {
-        do {
-            return try directory.incoming.openFile(name, .createOrOpen)
-        } catch {
-            guard error.isNotPermitted else { throw error }
-            try directory.incoming.remove(name)
-            return try directory.incoming.openFile(name, .createNew)
-        }
-    }
-
-    func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) {
-        guard let pull = pulls[chunk.fact.sha256] else { throw .notFound(chunk.fact.sha256) }
-        let length = pull.length + Int64(bytes.count)
-        guard length <= chunk.fact.bytes else {
-            throw .wrongLength(chunk.fact.sha256, expected: chunk.fact.bytes, actual: length)
-        }
-        try lifting { () throws(SyscallError) in try pull.file.descriptor.write(bytes, at: pull.length) }
-        pull.digester.update(bytes[...])
-        pull.length = length
-    }
-
-    func suspendPull(_ chunk: WantedChunk) { pulls[chunk.fact.sha256] = nil }
-
-    func finishPull(_ chunk: WantedChunk) async throws(StoreError) {
-        guard let pull = pulls.removeValue(forKey: chunk.fact.sha256) else { throw .notFound(chunk.fact.sha256) }
-        guard pull.length == chunk.fact.bytes else {
-            throw .wrongLength(chunk.fact.sha256, expected: chunk.fact.bytes, actual: pull.length)
-        }
-        let actual = pull.digester.finish()
-        guard actual == chunk.fact.sha256 else {
-            try quarantineIncoming(chunk.fact.sha256)
-            throw .corrupt(expected: chunk.fact.sha256, actual: actual)
-        }
-        for result in await admit(try candidates(chunk.fact.sha256, file: pull.file)) { _ = try result.get() }
-    }
+    // MARK: What has arrived
 
     private func quarantineIncoming(_ id: ChunkID) throws(StoreError) {
         try lifting { () throws(SyscallError) in
@@ -191,16 +128,14 @@ extension Catalogue {
     private func candidates(_ id: ChunkID, file: SharedFile) throws(StoreError) -> [Candidate] {
         let length = try lifting { () throws(SyscallError) in try file.descriptor.length() }
         return try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: id) }
-            .compactMap { RecordedFact(parsing: $0) }
+            .compactMap { parsed.take($0) }
             .compactMap { Candidate($0, source: .incoming, file: file) }
             // A fact with the digest and another length is nobody's chunk.
             .filter { $0.chunk.bytes == length }
     }
 
-    // MARK: Whole chunks from memory
-
-    /// Verifies what was written to `incoming/` on another lane, and seals it.
-    func admit(_ arrivals: [Result<ChunkShelf.Arrival, StoreError>]) async -> [Result<HeldChunk, StoreError>] {
+    /// Seals what was written to `incoming/` on another lane and has its digest.
+    func admit(_ arrivals: [Result<IncomingShelf.Arrival, StoreError>]) async -> [Result<HeldChunk, StoreError>] {
         var results: [Result<HeldChunk, StoreError>?] = Array(repeating: nil, count: arrivals.count)
         var candidates: [Candidate] = []
         var owners: [Int] = []
@@ -223,7 +158,7 @@ extension Catalogue {
         }
     }
 
-    private func verified(_ arrival: ChunkShelf.Arrival) throws(StoreError) -> [Candidate] {
+    private func verified(_ arrival: IncomingShelf.Arrival) throws(StoreError) -> [Candidate] {
         let id = arrival.chunk.fact.sha256
         guard arrival.digest == id else {
             try quarantineIncoming(id)

@@ -9,11 +9,13 @@ actor Catalogue {
     let node: NodeID
     let incarnation: Incarnation
     let journal: Journal
+    let incoming: IncomingShelf
     let log: Log
     let incidents: StoreIncidents
     let reader: FactLogReader
     let view: FolderView
     let mint: FactMint
+    let parsed = ParsedFacts()
     private var facts: FactLog
     private var index: IndexState
     /// Whether what is said below of facts is all there is: not while the first replay runs.
@@ -26,8 +28,6 @@ actor Catalogue {
     var heard = Holdings()
     var heardCount: Int64 = 0
     private(set) var head: Int64 = 0
-    /// Chunks being pulled piece by piece.
-    var pulls: [ChunkID: Pull] = [:]
     /// Session facts that were read for the folder for people; a session has one, which never changes.
     var openings: [SessionID: SessionOpening] = [:]
     /// Sessions whose manifest is behind.
@@ -57,8 +57,8 @@ actor Catalogue {
 
     /// Call on the lane: opening blocks. The index is not read yet: `catchUp` does that.
     init(
-        lane: DiskLane, directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell,
-        log: Log, incidents: StoreIncidents
+        lane: DiskLane, directory: DataDirectory, mint: FactMint, journal: Journal, incoming: IncomingShelf,
+        view: ViewMode, bell: Bell, log: Log, incidents: StoreIncidents
     ) throws(StoreError) {
         self.lane = lane
         self.directory = directory
@@ -66,6 +66,7 @@ actor Catalogue {
         node = mint.node
         incarnation = mint.incarnation
         self.journal = journal
+        self.incoming = incoming
         self.log = log
         self.incidents = incidents
         self.bell = bell

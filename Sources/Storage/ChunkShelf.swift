@@ -1,8 +1,7 @@
 internal import Model
 internal import Reactor
 
-/// What needs neither the log nor the index, on the lane for reading: held chunks are opened there, and arriving ones
-/// written and digested, while the admit lane waits for the disk.
+/// Opens held chunks on the lane for reading, which needs neither the log nor the index.
 actor ChunkShelf {
     private let lane: DiskLane
     private let directory: DataDirectory
@@ -30,38 +29,26 @@ actor ChunkShelf {
         return ChunkFile(id: id, length: try file.length(), descriptor: file)
     }
 
-    /// An arriving chunk in `incoming/`: written, not synced, and whatever its bytes are.
-    struct Arrival: Sendable {
-        let chunk: WantedChunk
-        let file: SharedFile
-        let digest: ChunkID
-    }
-
-    func take(_ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]) -> [Result<Arrival, StoreError>] {
-        arrivals.map { arrival in
-            do throws(StoreError) { return .success(try take(arrival.chunk, arrival.bytes)) } catch {
-                return .failure(error)
-            }
+    /// Small chunks whole, from `ids` on until they are `byteLimit` or more; nil for what is not here, cannot be read
+    /// or is too large.
+    func contents(of ids: ArraySlice<ChunkID>, byteLimit: Int) -> [[UInt8]?] {
+        var found: [[UInt8]?] = []
+        var bytes = 0
+        for id in ids where bytes < byteLimit {
+            let content = contents(of: id)
+            bytes += content?.count ?? 0
+            found.append(content)
         }
+        return found
     }
 
-    private func take(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) -> Arrival {
-        let id = chunk.fact.sha256
-        guard Int64(bytes.count) == chunk.fact.bytes else {
-            throw .wrongLength(id, expected: chunk.fact.bytes, actual: Int64(bytes.count))
+    private func contents(of id: ChunkID) -> [UInt8]? {
+        do throws(SyscallError) {
+            guard let file = try find(id), file.length <= Limits.collectedChunkBytes else { return nil }
+            let bytes = try file.read(count: Int(file.length), at: 0)
+            return bytes.count == Int(file.length) ? bytes : nil
+        } catch {
+            return nil
         }
-        let file: SharedFile
-        do { file = try write(bytes, as: id) } catch { throw DataDirectory.explain(error, path: directory.path) }
-        return Arrival(chunk: chunk, file: file, digest: ChunkDigester.digest(of: bytes))
-    }
-
-    private func write(_ bytes: [UInt8], as id: ChunkID) throws(SyscallError) -> SharedFile {
-        // What an earlier attempt left may be read-only, if only its rename failed.
-        try directory.incoming.remove(id.description)
-        let file = SharedFile(try directory.incoming.openFile(id.description, .createNew))
-        try file.descriptor.write(bytes, at: 0)
-        // The disk works on it while the rest of the group is written; the sync then finds little left to do.
-        file.descriptor.startWriteback()
-        return file
     }
 }

@@ -112,8 +112,10 @@ struct FolderView {
     }
 
     private func place(_ id: ChunkID, in folder: borrowing Directory, as name: String) throws(SyscallError) {
+        guard let chunks = try directory.existingChunkFolder(id) else { return try folder.remove(name) }
+        // As a rule nothing has the name yet.
+        if mode == .link, !mayReflink.withLock({ $0 }), hardLink(id, from: chunks, to: folder, as: name) { return }
         try folder.remove(name)
-        guard let chunks = try directory.existingChunkFolder(id) else { return }
         if mode == .link {
             if try placeReflink(id, from: chunks, to: folder, as: name) { return }
             // Another file system, or one without links: a copy serves as well.

@@ -252,14 +252,20 @@ extension Index {
         return found
     }
 
-    /// Heard chunks of known sessions, the newest first, with their mission; until `body` answers false.
-    func forEachWanted(mission: String?, _ body: ([UInt8], String) -> Bool) throws(SQLite.Failure) {
+    /// Heard chunks of known sessions, the newest first, until `body` answers false. What it is given reads the rest.
+    func forEachWanted(
+        mission: String?, _ body: (ChunkID, () -> Catalogue.WantedRow) -> Bool
+    ) throws(SQLite.Failure) {
         let filter = mission == nil ? "" : "WHERE s.mission = ?"
         try sqlite.query(
             """
-            SELECT h.fact, s.mission FROM heard h JOIN sessions s ON s.id = h.session \(filter) ORDER BY h.newest DESC
+            SELECT h.sha256, h.fact, s.mission FROM heard h JOIN sessions s ON s.id = h.session \(filter)
+            ORDER BY h.newest DESC
             """, mission.map { [.text($0)] } ?? []
-        ) { body($0.blob(0), $0.text(1)) }
+        ) { row in
+            guard let digest = Digest256(bytes: row.blob(0)) else { return true }
+            return body(ChunkID(digest: digest)) { Catalogue.WantedRow(fact: row.blob(1), mission: row.text(2)) }
+        }
     }
 
     func heardCount(_ session: SessionID? = nil) throws(SQLite.Failure) -> Int64 {

@@ -41,6 +41,26 @@ final class SharedFile: Sendable {
         }
     }
 
+    /// fdatasync(2) of what was written so far; more may come.
+    func synchronizeSoFar() throws(SyscallError) {
+        try gate.withLock { _ throws(SyscallError) in
+            guard case .sound = state.withLock({ $0 }) else { return }
+            do throws(SyscallError) { try descriptor.synchronizeData() } catch {
+                state.withLock { $0 = .suspect }
+                throw error
+            }
+        }
+    }
+
+    /// Whether a sync of everything on its disk can make it durable: nothing of it failed so far.
+    var isSound: Bool { if case .sound = state.withLock({ $0 }) { true } else { false } }
+
+    /// The bytes are in another file, which has its name.
+    var isReplaced: Bool { if case .replaced = state.withLock({ $0 }) { true } else { false } }
+
+    /// A sync of everything on its disk has succeeded since it was last written to.
+    func noteDurable() { state.withLock { if case .sound = $0 { $0 = .durable } } }
+
     /// Writes the first `length` bytes, and `tail` behind them, to another file, durable, which then takes the name;
     /// the old one is kept in quarantine. This one where another lane has done so.
     func writeAnew(

@@ -6,7 +6,8 @@ extension Store {
     /// Takes facts of a peer: new ones enter the log, chunk facts wait for their bytes, facts of this very process are
     /// refused.
     package func receive(_ facts: [[UInt8]]) async throws(StoreError) -> ReceiptReport {
-        let report = try await unpaid { () async throws(StoreError) in try await catalogue.receive(facts) }
+        let parsed = await parser.parse(facts)
+        let report = try await unpaid { () async throws(StoreError) in try await catalogue.receive(parsed) }
         if report.adopted > 0 { await catalogue.settleCopies(journal.copySlots.all) }
         return report
     }
@@ -19,39 +20,83 @@ extension Store {
     package func wanted(
         mission: String?, limit: Int, excluding: Set<ChunkID>
     ) async throws(StoreError) -> [WantedChunk] {
-        try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding)
+        await parser.chunks(try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding))
     }
 
-    /// Bytes of this chunk that an earlier pull or a live copy left, which a Range request may go on from. Not to be
-    /// called while the copy is followed.
+    // MARK: Bytes
+
+    /// Bytes of this chunk that an earlier pull left and that have their checksums, or that a live copy left, which a
+    /// Range request may go on from. Not to be called while the copy is followed.
     package func beginPull(_ chunk: WantedChunk) async throws(StoreError) -> Int64 {
         try await unpaid { () async throws(StoreError) in
             try await catalogue.useCopy(for: chunk)
-            return try await catalogue.beginPull(chunk)
+            return try await incoming.begin(chunk)
         }
     }
 
     /// Appends to the chunk being pulled.
     package func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) async throws(StoreError) {
-        try await unpaid { () async throws(StoreError) in try await catalogue.appendPull(chunk, bytes) }
-    }
-
-    /// Verifies the pulled bytes and seals them. A wrong digest moves them to quarantine and throws `corrupt`.
-    package func finishPull(_ chunk: WantedChunk) async throws(StoreError) {
-        try await unpaid { () async throws(StoreError) in try await catalogue.finishPull(chunk) }
+        try await unpaid { () async throws(StoreError) in try await incoming.append(chunk, bytes) }
     }
 
     /// Leaves what was pulled for a later attempt.
-    package func suspendPull(_ chunk: WantedChunk) async { await catalogue.suspendPull(chunk) }
+    package func suspendPull(_ chunk: WantedChunk) async throws(StoreError) { try await incoming.suspend(chunk) }
 
-    /// Verifies and seals whole small chunks that arrived in memory, with one sync of each directory; a failure
-    /// concerns its chunk alone.
+    /// Makes durable what has come of chunks on their way, so that a power cut costs no more than what comes meanwhile.
+    package func synchronizePulls() async throws(StoreError) {
+        let files = await incoming.dirt()
+        do throws(SyscallError) { try await incomingSync.synchronize(files) } catch {
+            throw DataDirectory.explain(error, path: path)
+        }
+    }
+
+    /// The beginning of a chunk becomes what a pull goes on from: the first `length` bytes of a file that is written to
+    /// no more. Answers from where on the chunk is missing.
+    func takeBeginning(
+        of chunk: WantedChunk, from file: SharedFile, length: Int64
+    ) async throws(StoreError) -> Int64 {
+        try await unpaid { () async throws(StoreError) in
+            try await incoming.takeBeginning(of: chunk, from: file, length: length)
+        }
+    }
+
+    /// Verifies and seals chunks that have arrived, with few syncs for all of them; a failure concerns its chunk alone.
+    /// A wrong digest moves the bytes to quarantine and answers `corrupt`.
+    package func admit(_ arrivals: [ChunkArrival]) async -> [Result<HeldChunk, StoreError>] {
+        guard room.space?.level != .full else { return arrivals.map { _ in .failure(.outOfSpace(path: path)) } }
+        let results = await catalogue.admit(await incoming.take(arrivals))
+        if results.contains(where: { if case .failure(.outOfSpace) = $0 { true } else { false } }) { room.refused() }
+        let over = zip(arrivals, results).filter { arrival, result in
+            switch result {
+            case .success, .failure(.corrupt): arrival.bytes == nil
+            case .failure: false
+            }
+        }
+        if !over.isEmpty { await incoming.forget(over.map(\.0.chunk.fact.sha256)) }
+        return results
+    }
+
+    /// The same for whole chunks in memory.
     package func admit(
         _ arrivals: [(chunk: WantedChunk, bytes: [UInt8])]
     ) async -> [Result<HeldChunk, StoreError>] {
-        guard room.space?.level != .full else { return arrivals.map { _ in .failure(.outOfSpace(path: path)) } }
-        let results = await catalogue.admit(await shelf.take(arrivals))
-        if results.contains(where: { if case .failure(.outOfSpace) = $0 { true } else { false } }) { room.refused() }
-        return results
+        await admit(arrivals.map { ChunkArrival(chunk: $0.chunk, bytes: $0.bytes) })
+    }
+
+    /// The same for one that came in pieces.
+    package func finishPull(_ chunk: WantedChunk) async throws(StoreError) {
+        for result in await admit([ChunkArrival(chunk: chunk, bytes: nil)]) { _ = try result.get() }
+    }
+}
+
+/// A chunk of which every byte has come.
+package struct ChunkArrival: Sendable {
+    package let chunk: WantedChunk
+    /// nil where they came in pieces and are in the store already.
+    package let bytes: [UInt8]?
+
+    package init(chunk: WantedChunk, bytes: [UInt8]?) {
+        self.chunk = chunk
+        self.bytes = bytes
     }
 }

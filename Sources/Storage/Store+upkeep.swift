@@ -18,7 +18,7 @@ extension Store {
             if lost.slot.author != node {
                 // Of another node's chunk nothing is lost that a pull does not bring; a fact of this node's that never
                 // was in the log is nobody's.
-                if lost.name.author != node { _ = try await catalogue.receive([lost.fact]) }
+                if lost.name.author != node { _ = try await catalogue.receive([RecordedFact(parsing: lost.fact)]) }
             } else if case .chunk(let chunk)? = RecordedFact(parsing: lost.fact)?.fact.body {
                 let gap = Gap(
                     stream: chunk.stream, reason: Gap.Reason.corrupt, from: chunk.first, to: chunk.last,

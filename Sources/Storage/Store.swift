@@ -4,21 +4,25 @@ package import Reactor
 /// A node's data directory: the only writer of it, and the one path of bytes to disk. Its work is done by actors on the
 /// disk lanes; this is their front. Formats: `Docs/Storage.md`.
 package final class Store: Sendable {
-    /// The threads that may block: commits; admitting, the log and the index; reading and scrubbing.
+    /// The threads that may block: commits; admitting, the log and the index; what arrives from peers; reading and
+    /// scrubbing.
     package struct Lanes: Sendable {
         package let commit: DiskLane
         package let admit: DiskLane
+        package let arrive: DiskLane
         package let scrub: DiskLane
 
         package init() {
             commit = DiskLane(name: "commit")
             admit = DiskLane(name: "admit")
+            arrive = DiskLane(name: "arrive")
             scrub = DiskLane(name: "scrub")
         }
 
         package func stop() {
             commit.stop()
             admit.stop()
+            arrive.stop()
             scrub.stop()
         }
     }
@@ -30,6 +34,9 @@ package final class Store: Sendable {
     let journal: Journal
     let catalogue: Catalogue
     let shelf: ChunkShelf
+    let incoming: IncomingShelf
+    let incomingSync: IncomingSync
+    let parser: FactParser
     let scrubber: Scrubber
     let room: DiskRoom
     /// Where all parts of the store tell what happened.
@@ -48,6 +55,7 @@ package final class Store: Sendable {
 
     private init(
         mint: FactMint, directory: DataDirectory, journal: Journal, catalogue: Catalogue, shelf: ChunkShelf,
+        incoming: IncomingShelf, incomingSync: IncomingSync, parser: FactParser,
         scrubber: Scrubber, room: DiskRoom, incidents: StoreIncidents, bell: Bell, log: Log, recovered: RecoveredJournal
     ) {
         node = mint.node
@@ -57,6 +65,9 @@ package final class Store: Sendable {
         self.journal = journal
         self.catalogue = catalogue
         self.shelf = shelf
+        self.incoming = incoming
+        self.incomingSync = incomingSync
+        self.parser = parser
         self.scrubber = scrubber
         self.room = room
         self.incidents = incidents
@@ -134,12 +145,17 @@ package final class Store: Sendable {
         let journal = try Journal(
             lane: lanes.commit, directory: directory, node: opener.node, recovered: opened.journal,
             recording: opened.recording, room: room, incidents: incidents, now: mint.now)
+        let incoming = IncomingShelf(lane: lanes.arrive, directory: directory)
         let catalogue = try await opener.openCatalogue(
-            directory, mint: mint, journal: journal, view: view, bell: bell, log: log, incidents: incidents)
+            directory, mint: mint, journal: journal, incoming: incoming, view: view, bell: bell, log: log,
+            incidents: incidents)
         let scrubber = Scrubber(lane: lanes.scrub, directory: directory, catalogue: catalogue, log: log, now: mint.now)
         let store = Store(
             mint: mint, directory: directory, journal: journal, catalogue: catalogue,
-            shelf: ChunkShelf(lane: lanes.scrub, directory: directory), scrubber: scrubber, room: room,
+            shelf: ChunkShelf(lane: lanes.scrub, directory: directory),
+            incoming: incoming,
+            incomingSync: IncomingSync(lane: lanes.scrub),
+            parser: FactParser(lane: lanes.arrive, parsed: catalogue.parsed), scrubber: scrubber, room: room,
             incidents: incidents, bell: bell, log: log, recovered: opened.journal)
         if case .anew = index { await catalogue.distrustIndex() }
         var isReady = await catalogue.catchUp()
@@ -302,6 +318,14 @@ package final class Store: Sendable {
     package func recordingStoppedInBoot() async -> BootID? { await journal.stoppedInBoot() }
 
     // MARK: Bytes
+
+    /// Small chunks whole, as many of `ids` from the first on as make `byteLimit` bytes; nil for one that is not to be
+    /// had so. Looked into is what is missing.
+    package func contents(of ids: ArraySlice<ChunkID>, byteLimit: Int) async -> [[UInt8]?] {
+        let found = await shelf.contents(of: ids, byteLimit: byteLimit)
+        for (id, content) in zip(ids, found) where content == nil { await scrubber.suspect(id) }
+        return found
+    }
 
     /// A held chunk's file for reading, and its length.
     package func openChunk(_ id: ChunkID) async throws(StoreError) -> ChunkFile {

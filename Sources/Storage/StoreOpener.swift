@@ -53,11 +53,11 @@ actor StoreOpener {
 
     /// Opens the log; the index is the catalogue's own concern.
     func openCatalogue(
-        _ directory: DataDirectory, mint: FactMint, journal: Journal, view: ViewMode, bell: Bell, log: Log,
-        incidents: StoreIncidents
+        _ directory: DataDirectory, mint: FactMint, journal: Journal, incoming: IncomingShelf, view: ViewMode,
+        bell: Bell, log: Log, incidents: StoreIncidents
     ) throws(StoreError) -> Catalogue {
         try Catalogue(
-            lane: lane, directory: directory, mint: mint, journal: journal, view: view, bell: bell, log: log,
-            incidents: incidents)
+            lane: lane, directory: directory, mint: mint, journal: journal, incoming: incoming, view: view, bell: bell,
+            log: log, incidents: incidents)
     }
 }

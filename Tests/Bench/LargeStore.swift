@@ -28,7 +28,7 @@ struct LargeStore {
     func make() async throws -> Left {
         try Store.prepare(path)
         let identity = try NodeIdentity.open(in: path + "/identity")
-        try writeLog(author: identity.node)
+        try writeLog(author: identity.node, in: "recovery-made")
         let lanes = Store.Lanes()
         defer { lanes.stop() }
         let watch = Stopwatch()
@@ -83,9 +83,9 @@ struct LargeStore {
     // MARK: The log
 
     /// Facts of this node and of one that it mirrored, a process and a session each, in lines as the store writes them.
-    private func writeLog(author: NodeID) throws {
-        try makeDirectories(path + "/log")
-        let folder = try Directory.open(path + "/log")
+    func writeLog(author: NodeID, in name: String) throws {
+        try makeDirectories("\(place.path)/\(name)/log")
+        let folder = try Directory.open("\(place.path)/\(name)/log")
         var lines: [UInt8] = []
         var segment = 1
         func flush() throws {
@@ -104,6 +104,30 @@ struct LargeStore {
             }
         }
         try flush()
+    }
+
+    /// The same log in another directory, without so many of its chunk facts, evenly spread.
+    func copyLog(from source: String, to name: String, without missing: Int) throws {
+        let (from, to) = ("\(place.path)/\(source)/log", "\(place.path)/\(name)/log")
+        try makeDirectories(to)
+        let folder = try Directory.open(to)
+        var (seen, left) = (0, missing)
+        for segment in try FileManager.default.contentsOfDirectory(atPath: from).sorted() {
+            guard let bytes = FileManager.default.contents(atPath: "\(from)/\(segment)") else { continue }
+            var kept: [UInt8] = []
+            kept.reserveCapacity(bytes.count)
+            for line in Array(bytes).split(separator: UInt8(ascii: "\n")) {
+                seen += 1
+                // The first of a session is no chunk.
+                if left > 0, seen % (chunkFacts / max(1, missing)) == 7_777 % (chunkFacts / max(1, missing)) {
+                    left -= 1
+                    continue
+                }
+                kept += line
+                kept.append(UInt8(ascii: "\n"))
+            }
+            try folder.openFile(segment, .createNew).write(kept)
+        }
     }
 
     private func facts(

@@ -90,6 +90,34 @@ import Timekeeping
         }
     }
 
+    @Test("small chunks come together in the order asked for, what is missing says so, and the connection goes on")
+    func bundle() async throws {
+        try await TestNode.with { node in
+            let session = try await node.record(chunks: 5)
+            let ids = try await node.store.chunks(of: session).map(\.fact.sha256)
+            let absent = ChunkID(digest: TestNode.id(1).digest)
+            let link = try await node.link()
+            #expect(try await link.greeting().capabilities.contains("bundle"))
+            for _ in 0..<3 {
+                let asked = [ids[4], absent] + ids[..<4]
+                let bundle = try await link.chunks(asked)
+                var items: [BundleItem] = []
+                while let item = try await bundle.next() { items.append(item) }
+                #expect(items.map(\.id) == asked && items[1].bytes == nil)
+                #expect(items[0].bytes == Array("value\n4\n".utf8) && items[5].bytes == Array("value\n3\n".utf8))
+                await bundle.close()
+            }
+            let many = Array(repeating: absent, count: Limits.bundleChunks + 1)
+            do {
+                _ = try await link.chunks(many)
+                Issue.record("more than the limit was answered")
+            } catch PeerLinkError.refused(let status, _) {
+                #expect(status == 422)
+            }
+            await link.close()
+        }
+    }
+
     @Test("chunks are served with their digest, entity tag, ranges and conditions")
     func chunkHeaders() async throws {
         try await TestNode.with { node in

@@ -27,6 +27,8 @@ struct ChunkScript: Sendable {
     var totalLength: Int64
     var pieces: [[UInt8]]
     var ending = Ending.whole
+    /// What passes before each piece.
+    var pace: (@Sendable () async throws -> Void)?
 
     enum Ending: Sendable {
         case whole
@@ -209,6 +211,28 @@ final class Link: PeerLink {
         }
     }
 
+    func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle { Bundle(link: self, rest: Locked(ids[...])) }
+
+    /// Each chunk as the script delivers it alone.
+    private struct Bundle: ChunkBundle {
+        let link: Link
+        let rest: Locked<ArraySlice<ChunkID>>
+
+        func next() async throws -> BundleItem? {
+            guard let id = rest.withLock({ $0.popFirst() }) else { return nil }
+            do {
+                let transfer = try await link.chunk(id, from: 0)
+                var bytes: [UInt8] = []
+                while let piece = try await transfer.next() { bytes += piece }
+                return BundleItem(id: id, bytes: bytes)
+            } catch PeerLinkError.notFound {
+                return BundleItem(id: id, bytes: nil)
+            }
+        }
+
+        func close() async { rest.withLock { $0 = [] } }
+    }
+
     private struct Events: PeerEvents {
         let mailbox: Mailbox<PeerEvent>
         func next() async throws -> PeerEvent? { try await mailbox.next() }
@@ -222,6 +246,7 @@ final class Link: PeerLink {
         var totalLength: Int64 { delivery.totalLength }
 
         func next() async throws -> [UInt8]? {
+            try await delivery.pace?()
             let isLast = left.withLock { left in
                 left -= 1
                 return left < 0

@@ -5,7 +5,7 @@ import Testing
 @testable import Storage
 
 /// The queue with a store of numbers behind it: what is wanted, and what was admitted.
-private struct QueueBench {
+struct QueueBench {
     var queue = PullQueue(node: Sample.node(0), policy: .all)
     var wanted: [WantedChunk]
     var missing: Holdings
@@ -16,12 +16,20 @@ private struct QueueBench {
         missing = wanted.reduce(into: Holdings()) { $0.insert($1.name) }
     }
 
-    /// The next chunk for this peer, having looked into the store as often as the queue asks to.
+    /// The next chunk for this peer, where it is asked for alone.
     mutating func next(for peer: NodeID, at seconds: Double = 0) -> WantedChunk? {
+        let chunks = request(to: peer, at: seconds)
+        #expect(chunks.count < 2)
+        return chunks.first
+    }
+
+    /// The next request to this peer, having looked into the store as often as the queue asks to.
+    mutating func request(to peer: NodeID, at seconds: Double = 0) -> [WantedChunk] {
         for _ in 0..<1_000 {
             switch queue.next(for: peer, now: Sample.time(seconds)) {
-            case .pull(let chunk): return chunk
-            case .wait: return nil
+            case .pull(let chunk): return [chunk]
+            case .bundle(let chunks): return chunks
+            case .wait: return []
             case .scan(let request):
                 scans += 1
                 let rest = wanted.lazy.filter { !request.excluding.contains($0.fact.sha256) }
@@ -32,7 +40,7 @@ private struct QueueBench {
             }
         }
         Issue.record("the queue looks without end")
-        return nil
+        return []
     }
 
     mutating func settle(_ chunk: WantedChunk, _ outcome: PullQueue.Outcome, at seconds: Double = 0) {
@@ -128,7 +136,7 @@ private struct QueueBench {
 
     @Test("chunks on their way fit the memory that is set aside, and a chunk larger than it is not left for ever")
     func memory() {
-        let size = Limits.collectedChunkBytes
+        let size = Limits.streamedChunkReserve / 2
         var bench = QueueBench((1...100).map { Sample.wanted($0, bytes: size) })
         bench.queue.setHoldings(Sample.holdings("1-100"), of: a)
         var taken: [WantedChunk] = []

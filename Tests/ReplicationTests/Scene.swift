@@ -11,9 +11,9 @@ struct Scene {
     let node: StoreNode
     private(set) var peers: [InventedPeer] = []
 
-    init(speed: Double = 1) async throws {
+    init(speed: Double = 1, log: Log = .silent) async throws {
         bench = try Bench(speed: speed)
-        node = try await bench.node(1)
+        node = try await bench.node(1, log: log)
     }
 
     func endpoint(_ peer: InventedPeer) -> Endpoint { Endpoint(host: peer.node.short, port: 1) }

@@ -72,7 +72,7 @@ import Testing
         let bytes = try await source.contents(wanted.fact.sha256)
         #expect(try await copy.beginPull(wanted) == 0)
         try await copy.appendPull(wanted, Array(bytes[..<5]))
-        await copy.suspendPull(wanted)
+        try await copy.suspendPull(wanted)
         let again = try await scratch.open(try scratch.crashed("mirror", as: "later"), node: Self.other)
         #expect(try await again.beginPull(wanted) == 5)
         try await again.appendPull(wanted, Array(bytes[5...]))

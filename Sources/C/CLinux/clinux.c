@@ -23,6 +23,10 @@ int qn_clone(int from, int to) { return ioctl(to, FICLONE, from); }
 
 int qn_allocate(int descriptor, int64_t length) { return fallocate(descriptor, 0, 0, (off_t)length); }
 
+int qn_syncfs(int descriptor) {
+    return syncfs(descriptor);
+}
+
 void qn_start_writeback(int descriptor) {
     (void)!sync_file_range(descriptor, 0, 0, SYNC_FILE_RANGE_WRITE);
 }

@@ -17,6 +17,8 @@ int qn_clone(int from, int to);
 int qn_allocate(int descriptor, int64_t length);
 /// sync_file_range(2) with SYNC_FILE_RANGE_WRITE over the whole file; what it returns tells nothing that fsync(2) does not.
 void qn_start_writeback(int descriptor);
+/// syncfs(2), which Glibc declares for GNU sources only.
+int qn_syncfs(int descriptor);
 /// flock(2), exclusive, without waiting.
 int qn_lock_exclusive(int descriptor);
 /// flock(2): gives the lock back.

@@ -1,0 +1,90 @@
+internal import HTTP
+package import Model
+internal import Reactor
+package import Replication
+
+/// Several chunks on their way with one answer; gives its connection back at the end.
+actor HTTPChunkBundle: ChunkBundle {
+    private let link: HTTPPeerLink
+    private let connection: HTTPConnection
+    private let body: HTTPClientBody
+    private var input: [UInt8] = []
+    private var offset = 0
+    private var isOver = false
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe link.loop.asUnownedSerialExecutor() }
+
+    init(link: HTTPPeerLink, connection: HTTPConnection, body: HTTPClientBody) {
+        self.link = link
+        self.connection = connection
+        self.body = body
+    }
+
+    func next() async throws -> BundleItem? {
+        guard let line = try await line() else { return nil }
+        guard let form = try? WireJSON.decode(BundleLineForm.self, from: line) else {
+            throw await failed(.malformed(reason: "a bundle's line"))
+        }
+        guard let length = form.length, form.missing != true else { return BundleItem(id: form.sha256, bytes: nil) }
+        guard (0...Int(Limits.collectedChunkBytes)).contains(length) else {
+            throw await failed(.malformed(reason: "a chunk of \(length) bytes in a bundle"))
+        }
+        while input.count - offset < length { guard try await more() else { throw await failed(.cutOff) } }
+        defer { offset += length }
+        return BundleItem(id: form.sha256, bytes: Array(input[offset..<offset + length]))
+    }
+
+    func close() async {
+        guard !isOver else { return }
+        isOver = true
+        await link.discard(connection)
+    }
+
+    /// nil at the end of the answer.
+    private func line() async throws -> [UInt8]? {
+        while true {
+            let seen = input[offset...].prefix(Limits.bundleLineBytes)
+            if let end = seen.firstIndex(of: UInt8(ascii: "\n")) {
+                defer { offset = end + 1 }
+                return Array(input[offset..<end])
+            }
+            guard seen.count < Limits.bundleLineBytes else { throw await failed(.malformed(reason: "an endless line")) }
+            guard try await more() else {
+                guard seen.isEmpty else { throw await failed(.cutOff) }
+                return nil
+            }
+        }
+    }
+
+    /// False at the end.
+    private func more() async throws -> Bool {
+        guard !isOver else { return false }
+        do {
+            guard let piece = try await body.next() else {
+                isOver = true
+                await link.release(connection)
+                return false
+            }
+            input.removeFirst(offset)
+            offset = 0
+            input += piece
+            return true
+        } catch {
+            throw await failed(PeerLinkError(error))
+        }
+    }
+
+    private func failed(_ error: PeerLinkError) async -> PeerLinkError {
+        await close()
+        return error
+    }
+}
+
+extension HTTPPeerLink {
+    package func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle {
+        let form = BundleRequestForm(chunks: ids.map(\.description))
+        let (response, connection) = try await exchange(json("/v1/chunks", form))
+        guard response.status == .ok else { throw try await refusal(response, on: connection) }
+        return HTTPChunkBundle(link: self, connection: connection, body: response.body)
+    }
+}

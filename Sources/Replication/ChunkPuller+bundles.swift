@@ -1,0 +1,61 @@
+internal import Model
+internal import Storage
+
+extension ChunkPuller {
+    /// Small chunks with one request; each is on its way to the disk as soon as it has come.
+    func pullBundle(_ chunks: [WantedChunk], through attachment: Attachment) async {
+        let number = begin("\(chunks.count) small chunks", with: attachment)
+        var rest = chunks[...]
+        do {
+            let body = try await attachment.link.chunks(chunks.map(\.fact.sha256))
+            transfers[number]?.end = { await body.close() }
+            while let chunk = rest.first {
+                guard let item = try await body.next() else { throw PeerLinkError.cutOff }
+                noteProgress(number, item.bytes?.count ?? 0)
+                guard item.id == chunk.fact.sha256 else {
+                    await body.close()
+                    throw PeerLinkError.malformed(reason: "another chunk than was asked for")
+                }
+                rest.removeFirst()
+                take(item, as: chunk, from: attachment.peer)
+                wakeAll()
+            }
+            // The exchange is over when its end was read.
+            guard try await body.next() == nil else {
+                await body.close()
+                throw PeerLinkError.malformed(reason: "more chunks than were asked for")
+            }
+            if let transfer = transfers[number] {
+                queue.measured(
+                    attachment.peer, transfer.bytes, areSmall: true, in: transfer.started.duration(to: venue.now()))
+            }
+        } catch {
+            await transfers[number]?.end?()
+            settleRest(rest, interruption(by: error, of: number), from: attachment.peer)
+        }
+        transfers[number] = nil
+        wakeAll()
+    }
+
+    private func take(_ item: BundleItem, as chunk: WantedChunk, from peer: NodeID) {
+        guard let bytes = item.bytes else {
+            settle(
+                chunk, from: peer, .failed(.missingChunk), reason: PeerLinkError.notFound.description)
+            return
+        }
+        guard Int64(bytes.count) == chunk.fact.bytes else {
+            let reason = "\(bytes.count) bytes instead of \(chunk.fact.bytes)"
+            settle(chunk, from: peer, .failed(.wrongLength), reason: reason)
+            return
+        }
+        arrived(ChunkArrival(chunk: chunk, bytes: bytes), from: peer)
+    }
+
+    /// The one that was to come next is to blame where anyone is; those behind it never had their turn.
+    private func settleRest(_ rest: ArraySlice<WantedChunk>, _ interruption: Interruption, from peer: NodeID) {
+        for (place, chunk) in rest.enumerated() {
+            let outcome = place == 0 ? interruption.outcome : .interrupted(keptSome: false)
+            settle(chunk, from: peer, outcome, reason: interruption.reason)
+        }
+    }
+}

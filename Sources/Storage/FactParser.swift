@@ -1,0 +1,44 @@
+internal import Model
+internal import Reactor
+
+/// Reads facts beside the admit lane, which has enough to do: a chunk fact takes longer to read than to write.
+actor FactParser {
+    private let lane: DiskLane
+    private let parsed: ParsedFacts
+    nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    init(lane: DiskLane, parsed: ParsedFacts) {
+        self.lane = lane
+        self.parsed = parsed
+    }
+
+    func parse(_ facts: [[UInt8]]) -> [RecordedFact?] { facts.map { RecordedFact(parsing: $0) } }
+
+    /// What is wanted is soon here, and is needed once more then.
+    func chunks(_ rows: [Catalogue.WantedRow]) -> [WantedChunk] {
+        rows.compactMap { row in
+            guard let recorded = RecordedFact(parsing: row.fact), case .chunk(let chunk) = recorded.fact.body,
+                let session = recorded.fact.session
+            else { return nil }
+            parsed.keep(recorded)
+            return WantedChunk(name: recorded.fact.name, session: session, mission: row.mission, fact: chunk)
+        }
+    }
+}
+
+/// Facts that were read once and are needed again soon, by their bytes.
+final class ParsedFacts: Sendable {
+    private let facts = Locked<[[UInt8]: RecordedFact]>([:])
+
+    func keep(_ recorded: RecordedFact) {
+        facts.withLock { facts in
+            if facts.count >= Limits.parsedFacts { facts.removeAll(keepingCapacity: true) }
+            facts[recorded.bytes] = recorded
+        }
+    }
+
+    /// The fact of these bytes; it is not kept any longer.
+    func take(_ bytes: [UInt8]) -> RecordedFact? {
+        facts.withLock { $0.removeValue(forKey: bytes) } ?? RecordedFact(parsing: bytes)
+    }
+}

@@ -1,0 +1,200 @@
+internal import Model
+internal import Reactor
+
+/// Chunks on their way into the store, on a lane of their own: written to `incoming/` and digested as they come, while
+/// the admit lane waits for the disk. Nothing is durable here, and nobody is told of it.
+actor IncomingShelf {
+    private let lane: DiskLane
+    private let directory: DataDirectory
+    private var pulls: [ChunkID: Pull] = [:]
+    private var ledger: PieceLedger?
+    private var rests = 0
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    init(lane: DiskLane, directory: DataDirectory) {
+        self.lane = lane
+        self.directory = directory
+    }
+
+    /// A whole chunk in `incoming/`: written, not synced, and whatever its bytes are.
+    struct Arrival: Sendable {
+        let chunk: WantedChunk
+        let file: SharedFile
+        let digest: ChunkID
+    }
+
+    // MARK: In pieces
+
+    /// How much of the chunk is here. What an earlier process left is read and believed as far as its pieces have their
+    /// checksums.
+    func begin(_ chunk: WantedChunk) throws(StoreError) -> Int64 {
+        let id = chunk.fact.sha256
+        if let pull = pulls[id] {
+            pull.isSuspended = false
+            return pull.length
+        }
+        return try lifting { () throws(SyscallError) in
+            let ledger = try openLedger()
+            let pull = Pull(file: SharedFile(try openFile(id.description)))
+            ledger.replace(try pull.resume(ledger.pieces(of: id)), of: id)
+            if pull.length > chunk.fact.bytes {
+                // Another fact claimed more of it: what is there is no beginning of this one.
+                try pull.file.descriptor.truncate(to: 0)
+                ledger.forget(id)
+                let anew = Pull(file: pull.file)
+                pulls[id] = anew
+                return 0
+            }
+            pulls[id] = pull
+            return pull.length
+        }
+    }
+
+    private func openLedger() throws(SyscallError) -> PieceLedger {
+        if let ledger { return ledger }
+        let opened = try PieceLedger(directory)
+        ledger = opened
+        return opened
+    }
+
+    /// A file that an earlier attempt made read-only, before its rename failed, is begun anew.
+    private func openFile(_ name: String) throws(SyscallError) -> Descriptor {
+        do {
+            return try directory.incoming.openFile(name, .createOrOpen)
+        } catch {
+            guard error.isNotPermitted else { throw error }
+            try directory.incoming.remove(name)
+            return try directory.incoming.openFile(name, .createNew)
+        }
+    }
+
+    func append(_ chunk: WantedChunk, _ bytes: [UInt8]) throws(StoreError) {
+        let id = chunk.fact.sha256
+        guard let pull = pulls[id] else { throw .notFound(id) }
+        let length = pull.length + Int64(bytes.count)
+        guard length <= chunk.fact.bytes else {
+            throw .wrongLength(id, expected: chunk.fact.bytes, actual: length)
+        }
+        do {
+            try openLedger().add(try pull.append(bytes), to: id)
+        } catch {
+            // How much of it the file took is not known: the next attempt reads it.
+            pulls[id] = nil
+            throw DataDirectory.explain(error, path: directory.path)
+        }
+    }
+
+    /// Leaves it for a later attempt. Some stay open, so that a link that flaps does not have them read each time.
+    func suspend(_ chunk: WantedChunk) throws(StoreError) {
+        let id = chunk.fact.sha256
+        guard let pull = pulls[id] else { return }
+        rests += 1
+        (pull.isSuspended, pull.rest) = (true, rests)
+        let resting = pulls.filter(\.value.isSuspended)
+        if resting.count > Limits.suspendedPulls,
+            let oldest = resting.min(by: { $0.value.rest < $1.value.rest })?.key
+        {
+            pulls[oldest] = nil
+        }
+        try lifting { () throws(SyscallError) in try openLedger().add(pull.lastPiece(), to: id) }
+    }
+
+    /// The beginning of a chunk that another file has, `length` bytes of it; nothing where more of it came already.
+    func takeBeginning(of chunk: WantedChunk, from file: SharedFile, length: Int64) throws(StoreError) -> Int64 {
+        var done = try begin(chunk)
+        let end = min(length, chunk.fact.bytes)
+        while done < end {
+            let piece = try lifting { () throws(SyscallError) in
+                try file.descriptor.read(count: Int(min(1 << 20, end - done)), at: done)
+            }
+            if piece.isEmpty { break }
+            try append(chunk, piece)
+            done += Int64(piece.count)
+        }
+        try suspend(chunk)
+        return done
+    }
+
+    /// Files with bytes since the last call, the ledger last: to be synced by whoever asks.
+    func dirt() -> [SharedFile] {
+        let files = pulls.values.filter { $0.takeDirt() }.map(\.file)
+        guard !files.isEmpty, let ledger else { return [] }
+        return files + [ledger.file]
+    }
+
+    // MARK: Whole
+
+    /// Bytes in memory are written; what came in pieces is in its file, and its digest is known.
+    func take(_ arrivals: [ChunkArrival]) -> [Result<Arrival, StoreError>] {
+        let isGroup = arrivals.count >= Limits.wholeSyncChunks
+        return arrivals.map { arrival in
+            do throws(StoreError) {
+                guard let bytes = arrival.bytes else { return .success(try finish(arrival.chunk)) }
+                return .success(try take(arrival.chunk, bytes, isGroup: isGroup))
+            } catch {
+                return .failure(error)
+            }
+        }
+    }
+
+    private func take(_ chunk: WantedChunk, _ bytes: [UInt8], isGroup: Bool) throws(StoreError) -> Arrival {
+        let id = chunk.fact.sha256
+        guard Int64(bytes.count) == chunk.fact.bytes else {
+            throw .wrongLength(id, expected: chunk.fact.bytes, actual: Int64(bytes.count))
+        }
+        let file = try lifting { () throws(SyscallError) in
+            let file = SharedFile(try createFile(id.description))
+            try file.descriptor.write(bytes, at: 0)
+            // The disk works on it while the rest of the group is written; the sync then finds little left to do. A
+            // sync of everything goes through all of them at once.
+            if !isGroup { file.descriptor.startWriteback() }
+            return file
+        }
+        return Arrival(chunk: chunk, file: file, digest: ChunkDigester.digest(of: bytes))
+    }
+
+    /// What an earlier attempt left may be read-only, if only its rename failed.
+    private func createFile(_ name: String) throws(SyscallError) -> Descriptor {
+        do {
+            return try directory.incoming.openFile(name, .createNew)
+        } catch {
+            guard error.alreadyExists else { throw error }
+            try directory.incoming.remove(name)
+            return try directory.incoming.openFile(name, .createNew)
+        }
+    }
+
+    private func finish(_ chunk: WantedChunk) throws(StoreError) -> Arrival {
+        let id = chunk.fact.sha256
+        guard let pull = pulls[id] else { throw .notFound(id) }
+        guard pull.length == chunk.fact.bytes else {
+            throw .wrongLength(id, expected: chunk.fact.bytes, actual: pull.length)
+        }
+        pulls[id] = nil
+        return Arrival(chunk: chunk, file: pull.file, digest: pull.digester.finish())
+    }
+
+    /// Sealed, or set aside: nothing of them is waited for.
+    func forget(_ ids: [ChunkID]) {
+        guard let ledger else { return }
+        for id in ids { ledger.forget(id) }
+    }
+
+    private func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {
+        do { return try body() } catch { throw DataDirectory.explain(error, path: directory.path) }
+    }
+}
+
+/// Syncs what has arrived of chunks, on another lane than the one that takes their bytes.
+actor IncomingSync {
+    private let lane: DiskLane
+    nonisolated var unownedExecutor: UnownedSerialExecutor { lane.asUnownedSerialExecutor() }
+
+    init(lane: DiskLane) { self.lane = lane }
+
+    /// A file whose sync fails is known by that from then on, and written anew before it is sealed.
+    func synchronize(_ files: [SharedFile]) throws(SyscallError) {
+        for file in files { try file.synchronizeSoFar() }
+    }
+}

@@ -1,0 +1,53 @@
+import Model
+import Reactor
+import Testing
+
+@testable import Replication
+@testable import Storage
+
+@Suite(.timeLimit(.minutes(1))) struct TransferStallTests {
+    @Test("connected, behind, and no byte for five seconds: told with what is waited for, counted, and dialled anew")
+    func stall() async throws {
+        let said = Locked<[String]>([])
+        let log = Log(source: "", level: .warning, forJournal: true) { line in said.withLock { $0.append(line) } }
+        var scene = try await Scene(speed: 10, log: log)
+        let peer = InventedPeer(2, chunks: 1) { _ in 300_000 }
+        peer.bend {
+            $0.chunk = { _, honest, before in
+                guard before == 0 else { return honest }
+                var bent = honest
+                bent.pieces = Array(honest.pieces.prefix(2))
+                bent.ending = .silence
+                return bent
+            }
+        }
+        await scene.add(peer)
+        try await scene.node.store.waitUntil { $0.count == 2 }
+        #expect(peer.asked(for: peer.chunks[0]) == [0, 200_000], "it goes on inside the chunk")
+        #expect(scene.bench.network.dials(of: scene.endpoint(peer)) == 2)
+        #expect(try await scene.report(of: peer).faults[.stalledChunk] == 1)
+        let lines = said.withLock { $0 }.filter { $0.contains("waiting_for") }
+        #expect(lines.count == 1 && lines[0].contains("chunk \(peer.chunks[0])"))
+        try await scene.end()
+    }
+
+    @Test("a transfer that trickles is no stall, however long it takes")
+    func trickle() async throws {
+        var scene = try await Scene(speed: 10)
+        let peer = InventedPeer(2, chunks: 1) { _ in 700_000 }
+        let loop = scene.bench.loop
+        peer.bend {
+            $0.chunk = { _, honest, _ in
+                var bent = honest
+                // Three seconds each, of the node's time.
+                bent.pace = { try await loop.sleep(for: .milliseconds(300)) }
+                return bent
+            }
+        }
+        await scene.add(peer)
+        try await scene.node.store.waitUntil { $0.count == 2 }
+        #expect(scene.bench.network.dials(of: scene.endpoint(peer)) == 1)
+        #expect(try await scene.report(of: peer).faults.total == 0)
+        try await scene.end()
+    }
+}
