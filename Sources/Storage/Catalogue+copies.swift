@@ -65,8 +65,8 @@ extension Catalogue {
 
     // MARK: The beginning of a chunk
 
-    /// The copy becomes the beginning of a chunk that is to be pulled, unless more of that is here already: durable there
-    /// before it goes here.
+    /// The copy becomes the beginning of a chunk that is to be pulled, unless more of that is here already: durable
+    /// there before it goes here.
     private func begin(_ chunk: WantedChunk, with copy: CopyFile) async throws(StoreError) {
         _ = try await incoming.takeBeginning(of: chunk, from: copy.file, length: copy.length)
         let dirt = await incoming.dirt()
