@@ -120,7 +120,8 @@ extension ChunkPuller {
     private func open(
         _ chunk: WantedChunk, through attachment: Attachment, from offset: Int64
     ) async throws -> any ChunkTransfer {
-        let body = try await attachment.link.chunk(chunk.fact.sha256, from: offset)
+        let rank = PullRank(priority: chunk.fact.last.realtime, bytes: chunk.fact.bytes)
+        let body = try await attachment.link.chunk(chunk.fact.sha256, from: offset, rank: rank)
         guard body.totalLength == chunk.fact.bytes else {
             await body.close()
             throw Interruption(
@@ -147,6 +148,8 @@ extension ChunkPuller {
     func endStalledTransfers() async {
         let limit = venue.now().advanced(by: .zero - Limits.chunkStallTime)
         for (id, transfer) in transfers where transfer.lastProgress < limit && !transfer.wasStalled {
+            // Others have their turn before it.
+            if transfer.link.isHeldByCap { continue }
             transfers[id]?.wasStalled = true
             if let body = transfer.body { await body.close() } else { await transfer.link.close() }
         }

@@ -30,7 +30,35 @@ package protocol PeerLink: Sendable {
     /// A chunk's bytes from `offset` on: `GET /v1/chunks/{sha256}`. `PeerLinkError.notFound` where the peer has it not.
     func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer
 
+    /// The same, with what decides its turn where there is a cap.
+    func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer
+
+    /// Transfers wait because of a cap, or just did: standing still is no stall then.
+    var isHeldByCap: Bool { get }
+
     func close() async
+}
+
+extension PeerLink {
+    /// A link without a cap.
+    package func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
+        try await chunk(id, from: offset)
+    }
+
+    package var isHeldByCap: Bool { false }
+}
+
+/// What decides the turn of a pull among others under a cap.
+package struct PullRank: Hashable, Sendable {
+    /// The greater first: the wall clock of a chunk's last row, so that the newest comes first.
+    package let priority: Int64
+    /// Of the whole chunk; nil where nobody knows.
+    package let bytes: Int64?
+
+    package init(priority: Int64 = 0, bytes: Int64? = nil) {
+        self.priority = priority
+        self.bytes = bytes
+    }
 }
 
 /// A peer's event stream, read by one reader. Ends with its link.
