@@ -74,9 +74,16 @@ package actor ReadPacer {
             shared.cap = cap
             if (cap == nil) != (old == nil) { shared.mode += 1 }
         }
+        measure(SystemClock.monotonic())
         budget.setCap(cap, now: SystemClock.monotonic())
         for (id, meter) in meters where meter.kind != .control {
-            if old == nil { meter.cut() } else { setWindow(id) }
+            if old == nil {
+                // What its peer may still send was promised before.
+                close(id)
+                meter.cut()
+            } else {
+                setWindow(id)
+            }
         }
         serve()
     }

@@ -11,6 +11,7 @@ enum Bench {
         ("seal", { try await SealBench(place: $0).run() }),
         ("ingest", { try await IngestBench(place: $0).run() }),
         ("bulk", { try await BulkBench(place: $0).run() }),
+        ("cap", { try await CapBench(place: $0).run() }),
         ("recovery", { try await RecoveryBench(place: $0).run() }),
         ("amplification", { try await AmplificationBench(place: $0).run() }),
     ]

@@ -82,7 +82,7 @@ struct RunningNode: Sendable {
         let threads = NodeRuntime.Threads()
         let arguments = [
             "--role", role.rawValue, "--data", "\(place.path)/\(name)", "--listen", "127.0.0.1:0", "--name", name,
-            "--serial", "off", "--mdns", "off", "--log-level", "warning",
+            "--serial", "off", "--mdns", "off", "--cap", "off", "--log-level", "warning",
         ]
         let settings = arguments + peers.flatMap { ["--peer", "\($0)"] }
         guard case .run(let configuration) = try Invocation(arguments: settings, surroundings: .current()) else {

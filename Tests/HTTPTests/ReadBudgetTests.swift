@@ -135,7 +135,8 @@ struct PacedWorld {
         for id in 0..<load.connections { world.open(id, .data(priority: 0), answer: load.answer) }
         world.run(for: .seconds(12))
         let average = world.bytes(from: .seconds(4), to: .seconds(12)) / 8 / Double(load.cap)
-        #expect(average > 0.95 && average <= 1)
+        // Four connections, of which one asks anew for a third of a second, do not quite fill it.
+        #expect(average > (load.roundTrip < .milliseconds(100) ? 0.95 : 0.93) && average <= 1, "\(average)")
         #expect(world.worst(.seconds(1), from: .seconds(4), to: .seconds(12)) <= 1.02 * Double(load.cap))
     }
 
@@ -216,6 +217,7 @@ struct PacedWorld {
         var budget = ReadBudget(cap: 100_000, now: MonotonicTime(nanoseconds: 0))
         budget.open(1, .data(priority: .max))
         budget.open(2, .live)
+        budget.expect(1, remaining: nil)
         let now = MonotonicTime(nanoseconds: 1_000_000_000)
         budget.rise(to: now)
         budget.wishRead(1, now: now)
