@@ -37,12 +37,12 @@ package struct NodeCaps: Sendable {
     }
 }
 
-/// The caps in `status`; null where there is none.
+/// The caps in `status`; left out where there is none.
 package struct CapsForm: Codable, Sendable {
     package let pullBytesPerS: Int64?
     package let serveBytesPerS: Int64?
-    /// Ethernet bytes from all peers, over the last seconds.
-    package let receivedBytesPerS: Int64
+    /// Ethernet bytes from all peers, over the last seconds, while there is a cap.
+    package let receivedBytesPerS: Int64?
 
     enum CodingKeys: String, CodingKey {
         case pullBytesPerS = "pull_bytes_per_s"

@@ -20,8 +20,8 @@ package actor ReadPacer {
     package struct Status: Hashable, Sendable {
         /// nil: none.
         package let cap: Int64?
-        /// Ethernet bytes that arrived a second, over the last seconds.
-        package let bytesPerSecond: Int64
+        /// Ethernet bytes that arrived a second, over the last seconds; nil without a cap, when nobody counts them.
+        package let bytesPerSecond: Int64?
     }
 
     private struct Shared {
@@ -89,8 +89,9 @@ package actor ReadPacer {
     }
 
     package func status() -> Status {
-        measure(SystemClock.monotonic())
-        return Status(cap: budget.cap, bytesPerSecond: rate.bytesPerSecond(now: SystemClock.monotonic()))
+        let now = SystemClock.monotonic()
+        measure(now)
+        return Status(cap: budget.cap, bytesPerSecond: budget.cap.map { _ in rate.bytesPerSecond(now: now) })
     }
 
     // MARK: Connections
@@ -111,7 +112,7 @@ package actor ReadPacer {
 
     /// Before its socket is closed.
     func close(_ id: Int) {
-        measure(id)
+        rate.add(measure(id), now: SystemClock.monotonic())
         budget.close(id)
         release(id)
         meters[id] = nil
@@ -139,7 +140,7 @@ package actor ReadPacer {
 
     /// Nothing was there to read.
     func lacked(_ id: Int) {
-        measure(id)
+        rate.add(measure(id), now: SystemClock.monotonic())
         if budget.lacked(id) { setWindow(id) }
     }
 
@@ -177,19 +178,24 @@ package actor ReadPacer {
     // MARK: What the kernel counts
 
     private func measure(_ now: MonotonicTime) {
+        // What came in a long pause does not tell how fast it comes now.
+        let isRecent = measuredAt.duration(to: now) < Limits.statusEventInterval * 2
         measuredAt = now
-        for id in meters.keys { measure(id) }
+        for id in meters.keys {
+            let brought = measure(id)
+            if isRecent { rate.add(brought, now: now) }
+        }
     }
 
-    private func measure(_ id: Int) {
-        guard let meter = meters[id] else { return }
+    /// Ethernet bytes since it was last looked at.
+    private func measure(_ id: Int) -> Int64 {
+        guard let meter = meters[id] else { return 0 }
         var figures = qn_tcp_figures()
         // A connection that does not tell has ended; its close is on the way.
-        guard qn_tcp_figures(meter.raw, &figures) == 0 else { return }
+        guard qn_tcp_figures(meter.raw, &figures) == 0 else { return 0 }
         let header =
             Limits.segmentOverheadBytes + meter.addressBytes + (figures.has_timestamps ? Limits.timestampBytes : 0)
         let wire = figures.bytes_received + figures.segments_received * header
-        rate.add(wire - meter.wire, now: SystemClock.monotonic())
         meters[id]?.wire = wire
         budget.measured(id, wire: wire, payload: figures.bytes_received)
         // Segments larger than Ethernet's, which came before there was a cap, or of a link that has them.
@@ -198,6 +204,7 @@ package actor ReadPacer {
             budget.widen(id, to: least)
             setWindow(id)
         }
+        return wire - meter.wire
     }
 
     private func setWindow(_ id: Int) {

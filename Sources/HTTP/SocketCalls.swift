@@ -24,8 +24,8 @@ enum SocketCalls {
         try set(descriptor, level: Int32(IPPROTO_TCP), TCP_NODELAY, to: 1)
     }
 
-    /// SO_RCVBUF, so that a window of about `bytes` can be offered: the kernel doubles it, for its own bookkeeping. Root
-    /// may exceed the machine's limit. A buffer that stays as it was costs speed or smoothness, and nothing else.
+    /// SO_RCVBUF, so that a window of about `bytes` can be offered: the kernel doubles it, for its own bookkeeping.
+    /// Root may exceed the machine's limit. A buffer that stays as it was costs speed or smoothness, and nothing else.
     static func setReceiveBuffer(_ descriptor: Int32, to bytes: Int64) {
         let value = Int32(clamping: bytes)
         do throws(SyscallError) { try set(descriptor, level: SOL_SOCKET, SO_RCVBUFFORCE, to: value) } catch {

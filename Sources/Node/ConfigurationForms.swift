@@ -66,8 +66,8 @@ extension ValueForm where Value == ByteRate {
         if let bytes = rate.bytesPerSecond, !Limits.cap.contains(bytes) {
             let bounds = [Limits.cap.lowerBound, Limits.cap.upperBound].map { Quantity.text(rate: $0) }
             throw ValueError(
-                "\(text.quotedForMessage) is outside \(bounds[0]) to \(bounds[1]): below, not even questions and clocks "
-                    + "would fit; above, off says the same")
+                "\(text.quotedForMessage) is outside \(bounds[0]) to \(bounds[1]): below, not even questions and "
+                    + "clocks would fit; above, off says the same")
         }
         return rate
     }

@@ -92,8 +92,8 @@ struct StatusWords {
         func text(_ cap: Int64?) -> String {
             cap.map { "at most \(ByteRate(bytesPerSecond: $0))" } ?? "without a cap"
         }
-        return "fetches \(text(caps.pullBytesPerS)), \(TerminalQuantity.bytes(caps.receivedBytesPerS))/s now; "
-            + "serves \(text(caps.serveBytesPerS))"
+        let now = caps.receivedBytesPerS.map { ", \(TerminalQuantity.bytes($0))/s now" } ?? ""
+        return "fetches \(text(caps.pullBytesPerS))\(now); serves \(text(caps.serveBytesPerS))"
     }
 
     func clock(_ clock: ClockReportForm, _ peers: [PeerForm]) -> String {
