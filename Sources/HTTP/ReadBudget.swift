@@ -103,10 +103,10 @@ struct ReadBudget: Sendable {
         update(id) { flow in flow.end = remaining.map { flow.read + $0 } ?? .max }
     }
 
-    /// Nothing more is asked for.
+    /// Nothing more is asked for. What came and was not measured yet stays reckoned.
     mutating func finish(_ id: FlowID) {
         update(id) { flow in
-            flow.end = 0
+            flow.end = flow.read
             flow.granted = 0
             flow.wish = nil
         }

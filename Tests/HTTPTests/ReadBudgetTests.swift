@@ -233,6 +233,22 @@ struct PacedWorld {
         #expect(budget.next(now: now) == nil)
     }
 
+    @Test("an answer that has come is paid for before the next is asked for, measured or not")
+    func unmeasured() {
+        let now = MonotonicTime(nanoseconds: 1_000_000_000)
+        var budget = ReadBudget(cap: 100_000, now: MonotonicTime(nanoseconds: 0))
+        budget.open(1, .data(priority: 0))
+        budget.rise(to: now)
+        budget.wishRequest(1, .data(priority: 0), expected: 3000, now: now)
+        #expect(budget.next(now: now)?.flow == 1)
+        budget.wishRead(1, now: now)
+        #expect(budget.next(now: now)?.flow == 1)
+        budget.took(1, 3000)
+        budget.finish(1)
+        budget.wishRequest(1, .data(priority: 0), expected: 3000, now: now)
+        #expect(budget.next(now: now) == nil)
+    }
+
     @Test("without a cap nobody waits")
     func off() {
         var budget = ReadBudget(cap: nil, now: MonotonicTime(nanoseconds: 0))
