@@ -239,13 +239,13 @@ struct PacedWorld {
         var budget = ReadBudget(cap: 100_000, now: MonotonicTime(nanoseconds: 0))
         budget.open(1, .data(priority: 0))
         budget.rise(to: now)
-        budget.wishRequest(1, .data(priority: 0), expected: 3000, now: now)
+        budget.wishRequest(1, .data(priority: 0), expected: 2500, now: now)
         #expect(budget.next(now: now)?.flow == 1)
         budget.wishRead(1, now: now)
         #expect(budget.next(now: now)?.flow == 1)
-        budget.took(1, 3000)
+        budget.took(1, 2500)
         budget.finish(1)
-        budget.wishRequest(1, .data(priority: 0), expected: 3000, now: now)
+        budget.wishRequest(1, .data(priority: 0), expected: 2500, now: now)
         #expect(budget.next(now: now) == nil)
     }
 
