@@ -1,5 +1,5 @@
 internal import FoundationEssentials
-internal import HTTP
+package import HTTP
 internal import Model
 package import Reactor
 internal import Storage
@@ -36,10 +36,19 @@ struct ChunkResponse {
 /// Reads chunks for clients on a disk lane, piece by piece.
 package actor ChunkReader {
     private let lane: DiskLane
+    /// The cap on what all clients together are sent.
+    private let pacer: SendPacer?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe lane.asUnownedSerialExecutor() }
 
-    package init(on lane: DiskLane) { self.lane = lane }
+    package init(on lane: DiskLane, pacer: SendPacer? = nil) {
+        self.lane = lane
+        self.pacer = pacer
+    }
+
+    /// How many of `wanted` bytes of chunks may be sent now: waits for a turn where there is a cap. For whatever else
+    /// sends chunks, too.
+    nonisolated func pace(_ wanted: Int) async throws -> Int { try await pacer?.take(wanted) ?? wanted }
 
     func read(_ file: ChunkFile, count: Int, at offset: Int64) throws(SyscallError) -> [UInt8] {
         try file.read(count: count, at: offset)
@@ -51,8 +60,8 @@ package actor ChunkReader {
         return .stream(length: range.upperBound - range.lowerBound) { [self] in
             let offset = position.withLock { $0 }
             guard offset < range.upperBound else { return nil }
-            let bytes = try await read(
-                file, count: Int(min(Limits.readPieceBytes, range.upperBound - offset)), at: offset)
+            let count = try await pace(Int(min(Limits.readPieceBytes, range.upperBound - offset)))
+            let bytes = try await read(file, count: count, at: offset)
             position.withLock { $0 = offset + Int64(bytes.count) }
             return bytes
         }

@@ -82,8 +82,14 @@ actor HTTPChunkBundle: ChunkBundle {
 
 extension HTTPPeerLink {
     package func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle {
-        let form = BundleRequestForm(chunks: ids.map(\.description))
-        let (response, connection) = try await exchange(json("/v1/chunks", form))
+        try await chunks(ids, rank: PullRank())
+    }
+
+    package func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle {
+        var request = json("/v1/chunks", BundleRequestForm(chunks: ids.map(\.description)))
+        request.traffic = .data(priority: rank.priority)
+        request.expectedBytes = rank.bytes.map { $0 + Limits.answerHeadBytes }
+        let (response, connection) = try await exchange(request)
         guard response.status == .ok else { throw try await refusal(response, on: connection) }
         return HTTPChunkBundle(link: self, connection: connection, body: response.body)
     }

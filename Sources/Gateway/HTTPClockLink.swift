@@ -1,4 +1,4 @@
-internal import HTTP
+package import HTTP
 package import Model
 package import Reactor
 package import Timekeeping
@@ -7,12 +7,14 @@ package import Timekeeping
 package actor HTTPClockLink: ClockLink {
     private let loop: EventLoop
     private let endpoint: Endpoint
+    private let pacer: ReadPacer?
     private var connection: HTTPConnection?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    package init(on loop: EventLoop, endpoint: Endpoint) {
+    package init(on loop: EventLoop, endpoint: Endpoint, pacer: ReadPacer? = nil) {
         self.loop = loop
+        self.pacer = pacer
         self.endpoint = endpoint
     }
 
@@ -44,7 +46,8 @@ package actor HTTPClockLink: ClockLink {
     private func open() async throws -> HTTPConnection {
         if let connection, await connection.isIdle { return connection }
         await close()
-        let fresh = try await HTTPConnection.open(to: endpoint, on: loop)
+        let fresh = try await HTTPConnection.open(
+            to: endpoint, on: loop, settings: HTTPConnection.Settings(pacer: pacer))
         connection = fresh
         return fresh
     }

@@ -1,4 +1,4 @@
-internal import HTTP
+package import HTTP
 package import Model
 package import Reactor
 package import Replication
@@ -7,6 +7,7 @@ package import Replication
 package struct HTTPPeerDialer: PeerDialing {
     private let loop: EventLoop
     private let speaker: Speaker
+    private let pacer: ReadPacer?
 
     /// Who states and asks: a node, or a verb on a node's data directory, which has no name of its own.
     struct Speaker: Sendable {
@@ -15,13 +16,16 @@ package struct HTTPPeerDialer: PeerDialing {
         let role: Role?
     }
 
-    package init(on loop: EventLoop, node: NodeID, name: String? = nil, role: Role? = nil) {
+    package init(
+        on loop: EventLoop, node: NodeID, name: String? = nil, role: Role? = nil, pacer: ReadPacer? = nil
+    ) {
         self.loop = loop
+        self.pacer = pacer
         speaker = Speaker(node: node, name: name, role: role)
     }
 
     package func dial(_ endpoint: Endpoint) async throws -> any PeerLink {
-        let link = HTTPPeerLink(on: loop, endpoint: endpoint, speaker: speaker)
+        let link = HTTPPeerLink(on: loop, endpoint: endpoint, speaker: speaker, pacer: pacer)
         try await link.connect()
         return link
     }
@@ -34,6 +38,8 @@ package actor HTTPPeerLink: PeerLink {
     let loop: EventLoop
     let endpoint: Endpoint
     let speaker: HTTPPeerDialer.Speaker
+    /// The cap that all connections count against.
+    let pacer: ReadPacer?
     private var state = State.open
     var idle: [HTTPConnection] = []
     var busy: [ObjectIdentifier: HTTPConnection] = [:]
@@ -45,14 +51,17 @@ package actor HTTPPeerLink: PeerLink {
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-    init(on loop: EventLoop, endpoint: Endpoint, speaker: HTTPPeerDialer.Speaker) {
+    init(on loop: EventLoop, endpoint: Endpoint, speaker: HTTPPeerDialer.Speaker, pacer: ReadPacer? = nil) {
+        self.pacer = pacer
         self.loop = loop
         self.endpoint = endpoint
         self.speaker = speaker
     }
 
     /// Opens the first connection, which says whether the peer is there at all.
-    func connect() async throws { release(try await open()) }
+    func connect() async throws { release(try await open(.control)) }
+
+    package nonisolated var isHeldByCap: Bool { pacer?.isHolding ?? false }
 
     package func close() async {
         state = .closed
@@ -64,10 +73,11 @@ package actor HTTPPeerLink: PeerLink {
 
     // MARK: Connections
 
-    private func open() async throws -> HTTPConnection {
+    private func open(_ traffic: TrafficClass) async throws -> HTTPConnection {
         let connection: HTTPConnection
         do {
-            connection = try await HTTPConnection.open(to: endpoint, on: loop)
+            connection = try await HTTPConnection.open(
+                to: endpoint, on: loop, settings: HTTPConnection.Settings(pacer: pacer, traffic))
         } catch {
             throw PeerLinkError(error)
         }
@@ -80,17 +90,19 @@ package actor HTTPPeerLink: PeerLink {
     }
 
     /// A connection that no other exchange gets.
-    func openLive() async throws -> HTTPConnection { try await open() }
+    func openLive() async throws -> HTTPConnection { try await open(.live) }
 
     /// A connection for one exchange, and whether it was used before.
-    private func acquire() async throws -> (connection: HTTPConnection, isUsed: Bool) {
+    private func acquire(_ traffic: TrafficClass) async throws -> (connection: HTTPConnection, isUsed: Bool) {
         guard state == .open else { throw PeerLinkError.closed }
-        while let connection = idle.popLast() {
+        // Each class has its own: what a small window holds back must not hold back answers to questions.
+        while let position = idle.lastIndex(where: { $0.kind == traffic.kind }) {
+            let connection = idle.remove(at: position)
             busy[ObjectIdentifier(connection)] = connection
             if await connection.isIdle { return (connection, true) }
             busy[ObjectIdentifier(connection)] = nil
         }
-        return (try await open(), false)
+        return (try await open(traffic), false)
     }
 
     func release(_ connection: HTTPConnection) {
@@ -109,14 +121,15 @@ package actor HTTPPeerLink: PeerLink {
     func exchange(
         _ request: HTTPClientRequest
     ) async throws -> (response: HTTPClientResponse, connection: HTTPConnection) {
-        var (connection, isUsed) = try await acquire()
+        let traffic = request.traffic ?? .control
+        var (connection, isUsed) = try await acquire(traffic)
         while true {
             do {
                 return (try await connection.send(request), connection)
             } catch {
                 await discard(connection)
                 guard isUsed, error.kind == .closedBeforeResponse else { throw PeerLinkError(error) }
-                connection = try await open()
+                connection = try await open(traffic)
                 isUsed = false
             }
         }
@@ -178,8 +191,15 @@ package actor HTTPPeerLink: PeerLink {
     }
 
     package func facts(in ranges: Holdings) async throws -> FactsAnswer {
-        let (body, headers) = try await call(
-            json("/v1/facts", FactsForm(authors: ranges)), limit: Limits.factsAnswerBytes + Limits.factBytes + 1)
+        var query = ""
+        if let cap = pacer?.cap {
+            // An answer is to end before it counts as lost.
+            let bytes = max(Limits.factsAnswerFloor, Int64(Double(cap) * Limits.cappedFactsTime.inSeconds))
+            if bytes < Limits.factsAnswerBytes { query = "?bytes=\(bytes)" }
+        }
+        var request = json("/v1/facts" + query, FactsForm(authors: ranges))
+        request.traffic = .data(priority: .max)
+        let (body, headers) = try await call(request, limit: Limits.factsAnswerBytes + Limits.factBytes + 1)
         let lines = body.split(separator: UInt8(ascii: "\n")).map(Array.init)
         return FactsAnswer(facts: lines, hasMore: headers[QnodeHeader.more] == "true")
     }
@@ -208,9 +228,16 @@ package actor HTTPPeerLink: PeerLink {
     }
 
     package func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer {
+        try await chunk(id, from: offset, rank: PullRank())
+    }
+
+    package func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
         var headers: HTTPHeaders = [:]
         if offset > 0 { headers.set("Range", "bytes=\(offset)-") }
-        let (response, connection) = try await exchange(HTTPClientRequest(.get, "/v1/chunks/\(id)", headers: headers))
+        let (response, connection) = try await exchange(
+            HTTPClientRequest(
+                .get, "/v1/chunks/\(id)", headers: headers, traffic: .data(priority: rank.priority),
+                expectedBytes: rank.bytes.map { $0 - offset + Limits.answerHeadBytes }))
         switch response.status {
         case .ok where offset == 0:
             guard let length = response.contentLength else { break }

@@ -10,6 +10,7 @@ extension HTTPPeerLink {
         let connection = try await openLive()
         var call = json("/v1/tail", TailRequestForm(request))
         call.bodyTime = Limits.tailSilence
+        call.traffic = .live
         let response: HTTPClientResponse
         do { response = try await connection.send(call) } catch {
             await discard(connection)

@@ -28,6 +28,11 @@ struct LocalRoutes: Sendable {
                 await parts.store.suspect(Array(form.chunks.prefix(Limits.suspects)), log: form.log)
                 return HTTPResponse(.accepted)
             },
+            Route(.put, "/v1/settings/{name}", .local) { request, parameters in
+                let form = try body(CapForm.self, request)
+                try await parts.caps.set(parameters["name"], form)
+                return .json(WireJSON.encode(form))
+            },
             Route(.post, "/v1/pull", .local) { _, _ in
                 await parts.replicator.requestPull()
                 return HTTPResponse(.accepted)

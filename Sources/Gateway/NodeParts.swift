@@ -23,12 +23,13 @@ package struct NodeParts: Sendable {
     package let startedAt: MonotonicTime
     /// Where the server listens, once it does.
     package let listening: Locked<[Endpoint]>
+    package let caps: NodeCaps
 
     package init(
         identity: NodeProfile, loop: EventLoop, store: Store, reader: ChunkReader, growth: GrowthWatch,
         replicator: Replicator, peerWatch: PeerWatch, clocks: ClockService, discovery: DiscoveryService,
-        recorder: Recorder?,
-        source: (any InstrumentSource)?, startedAt: MonotonicTime, listening: Locked<[Endpoint]>
+        recorder: Recorder?, source: (any InstrumentSource)?, startedAt: MonotonicTime,
+        listening: Locked<[Endpoint]>, caps: NodeCaps? = nil
     ) {
         self.identity = identity
         self.loop = loop
@@ -43,6 +44,7 @@ package struct NodeParts: Sendable {
         self.source = source
         self.startedAt = startedAt
         self.listening = listening
+        self.caps = caps ?? NodeCaps(on: loop)
     }
 
     func status() async throws -> NodeStatusForm {
@@ -58,7 +60,7 @@ package struct NodeParts: Sendable {
                 path: store.path, try await store.summary(), store.health, now: SystemClock.reading().realtime),
             peers: reports.map(PeerForm.init),
             clocks: await clockForms(reports),
-            discovery: DiscoveryForm(await discovery.status, await discovery.sightings))
+            discovery: DiscoveryForm(await discovery.status, await discovery.sightings), caps: await caps.form)
     }
 
     /// How the peers' clocks stand.

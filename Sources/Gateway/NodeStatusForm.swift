@@ -31,6 +31,8 @@ package struct NodeStatusForm: Codable, Sendable {
     package let peers: [PeerForm]
     package let clocks: [ClockReportForm]
     package let discovery: DiscoveryForm
+    /// nil from a node of an earlier release.
+    package let caps: CapsForm?
 }
 
 /// The recorder: `recording` in `status`.

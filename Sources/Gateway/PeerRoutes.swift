@@ -82,7 +82,12 @@ struct PeerRoutes: Sendable {
 
     private func facts(_ request: HTTPRequest) async throws -> HTTPResponse {
         let asked = try decode(FactsForm.self, request).authors
-        let (facts, more) = try await store.facts(in: asked, byteLimit: Limits.factsAnswerBytes)
+        var bytes = Limits.factsAnswerBytes
+        if let text = request.query("bytes") {
+            guard let least = Int(text), least > 0 else { throw CallError.invalid("bytes= is a number of bytes") }
+            bytes = min(bytes, least)
+        }
+        let (facts, more) = try await store.facts(in: asked, byteLimit: bytes)
         var body: [UInt8] = []
         for fact in facts {
             body += fact.bytes
@@ -132,7 +137,7 @@ struct PeerRoutes: Sendable {
         }
         let ids = names.compactMap { ChunkID($0) }
         guard ids.count == names.count else { throw CallError.invalid("a chunk's name is 64 hex digits") }
-        return BundleResponse(store: store).answer(ids)
+        return BundleResponse(store: store) { [reader] in try await reader.pace($0) }.answer(ids)
     }
 
     private func clock(_ request: HTTPRequest) -> HTTPResponse {

@@ -7,6 +7,7 @@ extension Channel {
     /// The next bytes, at most `pieceBytes`; nil at the end. What came before a failure is given before it is thrown.
     func read(by deadline: MonotonicTime) async throws(ChannelFailure) -> [UInt8]? {
         await breathe()
+        if let flow, flow.isHeld { return try await read(by: deadline, asGrantedBy: flow) }
         if let bytes = try take() { return bytes }
         if inputEnded { return nil }
         timersUsed = true
@@ -47,16 +48,18 @@ extension Channel {
     var hasEnded: Bool { failure != nil || inputEnded }
 
     /// What is there: from libevent's buffer and, in bulk, straight from the socket behind it.
-    private func take() throws(ChannelFailure) -> [UInt8]? {
+    /// `granted` is what a cap allows.
+    func take(granted: Int? = nil) throws(ChannelFailure) -> [UInt8]? {
         guard let event else { throw failure ?? .closed }
         let input = bufferevent_get_input(event)
-        let ready = min(evbuffer_get_length(input), Self.pieceBytes)
-        let isBulk = isPlain && isReadingPaused && failure == nil
+        let most = min(granted ?? Self.pieceBytes, Self.pieceBytes)
+        let ready = min(evbuffer_get_length(input), most)
+        let isBulk = isPlain && failure == nil && (isReadingPaused || granted != nil)
         guard ready > 0 || isBulk else {
             if let failure { throw failure }
             return nil
         }
-        let capacity = isBulk ? Self.pieceBytes : ready
+        let capacity = isBulk ? most : ready
         var code: Int32 = 0
         let bytes = [UInt8](unsafeUninitializedCapacity: capacity) { buffer, count in
             count = max(0, Int(evbuffer_remove(input, buffer.baseAddress, ready)))
@@ -66,7 +69,7 @@ extension Channel {
             // The end of the input is libevent's to tell; an error is told only once.
             if more < 0, errno != EAGAIN, errno != EINTR { code = errno }
         }
-        if bytes.count < capacity || !isBulk { resumeReading() }
+        if granted == nil, bytes.count < capacity || !isBulk { resumeReading() }
         if code != 0 { fail(.socket(SyscallError("recv", code: code))) }
         if bytes.isEmpty, let failure { throw failure }
         return bytes.isEmpty ? nil : bytes
@@ -92,11 +95,13 @@ extension Channel {
     func inputArrived() {
         // Not by libevent's own high-water mark: while input stays above it, 2.1 calls back for ever and nothing else
         // runs. A bare socket is paused at libevent's first full read, since the rest comes faster without it.
-        if readAhead >= (isPlain ? Self.eventReadBytes : Self.pieceBytes) {
-            isReadingPaused = true
-            bufferevent_disable(event, Int16(EV_READ))
-        }
+        if flow?.isHeld == true || readAhead >= (isPlain ? Self.eventReadBytes : Self.pieceBytes) { pauseReading() }
         resumeReader()
+    }
+
+    func pauseReading() {
+        isReadingPaused = true
+        bufferevent_disable(event, Int16(EV_READ))
     }
 
     /// Hands the socket back to libevent, which then also notices its end.

@@ -1,4 +1,5 @@
 internal import CLibevent
+internal import CLinux
 internal import Glibc
 internal import Model
 internal import Reactor
@@ -57,6 +58,18 @@ extension Channel {
         guard let drainer, queued < max(1, drainer.below) else { return }
         self.drainer = nil
         drainer.continuation.resume()
+    }
+
+    /// The socket has taken nothing for the stall time. The kernel asks for more only when a third of its own buffer,
+    /// which may be megabytes, has gone: a peer that takes a few kilobytes a second is slow, and is not cut.
+    func outputRested() {
+        var figures = qn_tcp_figures()
+        guard failure == nil, qn_tcp_figures(raw, &figures) == 0, figures.bytes_acknowledged > acknowledged else {
+            return fail(.stalled)
+        }
+        acknowledged = figures.bytes_acknowledged
+        // libevent stops writing at a timeout.
+        bufferevent_enable(event, Int16(EV_WRITE))
     }
 
     /// Sends what is queued, tells the peer that nothing follows, and waits for its end, so that unread bytes of a

@@ -72,6 +72,10 @@ actor Channel {
     var timersUsed = false
     /// Reads and writes since the loop last had its turn.
     var unbroken = 0
+    /// Bytes of ours that the peer had, when the kernel last asked for none.
+    var acknowledged: Int64 = 0
+    /// Its part in a cap on what arrives.
+    var flow: PacedFlow?
 
     struct Timing: Sendable {
         var stall = Limits.sendStallTime
@@ -128,11 +132,13 @@ actor Channel {
 extension Channel {
     /// Opens a connection to `address`. Nothing is sent before TCP_NODELAY is set.
     static func connect(
-        to address: SocketAddress, on loop: EventLoop, by deadline: MonotonicTime, receiveBuffer: Int?, timing: Timing
+        to address: SocketAddress, on loop: EventLoop, by deadline: MonotonicTime, receiveBuffer: Int?, timing: Timing,
+        pacing: Pacing? = nil
     ) async throws(ChannelFailure) -> Channel {
         let channel: Channel
         do throws(SyscallError) {
-            channel = try await start(to: address, on: loop, receiveBuffer: receiveBuffer, timing: timing)
+            channel = try await start(
+                to: address, on: loop, receiveBuffer: receiveBuffer, timing: timing, pacing: pacing)
         } catch { throw .socket(error) }
         do throws(ChannelFailure) {
             let result: Result<Void, ChannelFailure> = await withTaskCancellationHandler {
@@ -145,6 +151,7 @@ extension Channel {
                 channel.cut(.cancelled)
             }
             try result.get()
+            if let pacing { await channel.join(pacing, family: address.family) }
             return channel
         } catch {
             await channel.close()
@@ -153,7 +160,7 @@ extension Channel {
     }
 
     private static func start(
-        to address: SocketAddress, on loop: EventLoop, receiveBuffer: Int?, timing: Timing
+        to address: SocketAddress, on loop: EventLoop, receiveBuffer: Int?, timing: Timing, pacing: Pacing?
     ) async throws(SyscallError) -> Channel {
         let descriptor = try SocketCalls.open(family: address.family)
         if address.family != AF_UNIX { try SocketCalls.setNoDelay(descriptor.raw) }
@@ -161,6 +168,7 @@ extension Channel {
             // The kernel doubles what it is given, for its own bookkeeping.
             try SocketCalls.set(descriptor.raw, level: SOL_SOCKET, SO_RCVBUF, to: Int32(receiveBuffer / 2))
         }
+        try pacing?.prepare(descriptor.raw, family: address.family)
         let channel = Channel(descriptor, on: loop, timing: timing, isConnecting: true)
         await channel.makeEvent(stall: timing.stall)
         return channel
@@ -189,6 +197,7 @@ extension Channel {
     func close() {
         fail(.closed)
         guard let event else { return }
+        leavePacer()
         self.event = nil
         bufferevent_free(event)
         // The peer is to know now, whoever still holds this object.
@@ -238,12 +247,13 @@ extension Channel {
             restartGrace()
             resumeReader()
         }
-        if what & BEV_EVENT_TIMEOUT != 0 { fail(.stalled) }
+        if what & BEV_EVENT_TIMEOUT != 0 { outputRested() }
         if what & BEV_EVENT_ERROR != 0 { fail(.socket(SyscallError(isConnecting ? "connect" : "recv", code: code))) }
     }
 
     private func wakeAll() {
         resumeReader()
+        flow?.release()
         if let drainer {
             self.drainer = nil
             drainer.continuation.resume()

@@ -12,10 +12,15 @@ package struct HTTPClientRequest: Sendable {
     package var headTime: Duration?
     /// Between two pieces of the response's body; nil takes the connection's.
     package var bodyTime: Duration?
+    /// What it is for, where there is a cap; nil takes the connection's.
+    package var traffic: TrafficClass?
+    /// About what will be answered, where that is known.
+    package var expectedBytes: Int64?
 
     package init(
         _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: [UInt8] = [],
-        headTime: Duration? = nil, bodyTime: Duration? = nil
+        headTime: Duration? = nil, bodyTime: Duration? = nil, traffic: TrafficClass? = nil,
+        expectedBytes: Int64? = nil
     ) {
         precondition(
             target.utf8.first == UInt8(ascii: "/") && target.utf8.allSatisfy { $0 > 32 && $0 < 127 },
@@ -26,6 +31,8 @@ package struct HTTPClientRequest: Sendable {
         self.body = body
         self.headTime = headTime
         self.bodyTime = bodyTime
+        self.traffic = traffic
+        self.expectedBytes = expectedBytes
     }
 
     /// The request on the wire.

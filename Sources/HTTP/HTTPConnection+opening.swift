@@ -50,7 +50,8 @@ extension HTTPConnection {
             do throws(ChannelFailure) {
                 let channel = try await Channel.connect(
                     to: address, on: loop, by: now.advanced(by: share), receiveBuffer: settings.receiveBufferBytes,
-                    timing: Channel.Timing(stall: settings.sendStallTime))
+                    timing: Channel.Timing(stall: settings.sendStallTime),
+                    pacing: settings.pacer.map { Pacing(pacer: $0, traffic: settings.traffic) })
                 return HTTPConnection(channel, host: host, on: loop, settings: settings)
             } catch {
                 switch error {

@@ -14,8 +14,17 @@ package actor HTTPConnection {
         /// SO_RCVBUF, which bounds what arrives beyond a cap; nil leaves it to the kernel.
         package var receiveBufferBytes: Int?
         package var faults: FaultTally?
+        /// The cap that what arrives counts against, and what this connection is for; requests of the same kind may say
+        /// more.
+        package var pacer: ReadPacer?
+        package var traffic = TrafficClass.control
 
         package init() {}
+
+        package init(pacer: ReadPacer?, _ traffic: TrafficClass = .control) {
+            self.pacer = pacer
+            self.traffic = traffic
+        }
     }
 
     private struct Body {
@@ -61,8 +70,10 @@ package actor HTTPConnection {
     /// said anything.
     package var isIdle: Bool {
         guard case .idle = state else { return false }
-        return !channel.assumeIsolated { $0.hasEnded || $0.readAhead > 0 }
+        return !channel.assumeIsolated { $0.hasEnded || $0.readAhead > 0 || $0.flow?.isCurrent == false }
     }
+
+    package nonisolated var kind: TrafficClass.Kind { settings.traffic.kind }
 
     /// Ends the connection at once; what waits on it gets an error.
     package func close() { end(.closed) }
@@ -86,6 +97,7 @@ extension HTTPConnection {
     private func exchangeHeads(_ request: HTTPClientRequest) async throws(HTTPClientError) -> HTTPClientResponse {
         guard await channel.readAhead == 0, offset == input.count else { throw .surplus }
         parser.restart()
+        await channel.askTurn(request.traffic ?? settings.traffic, expected: request.expectedBytes)
         let sentRaw = SystemClock.raw()
         do throws(ChannelFailure) { try await channel.write(request.bytes(host: host)) } catch { throw explain(error) }
         for _ in 0...Limits.interimResponses {
@@ -101,6 +113,8 @@ extension HTTPConnection {
                 Body(
                     declared: head.contentLength, time: request.bodyTime ?? settings.bodyTime,
                     keepsAlive: head.keepsAlive && !head.endsWithConnection))
+            let unread = head.contentLength.map { max(0, $0 - Int64(input.count - offset)) }
+            await channel.expect(remaining: unread)
             let hasBody = head.isChunked || (head.contentLength ?? 0) > 0 || head.endsWithConnection
             if !hasBody || parser.expectsNoBody { _ = try takePiece() }
             return HTTPClientResponse(
@@ -199,6 +213,7 @@ extension HTTPConnection {
             return
         }
         completed = exchange
+        channel.assumeIsolated { $0.endTurns() }
         if body.keepsAlive {
             state = .idle
             channel.assumeIsolated { $0.resumeReading() }

@@ -37,6 +37,15 @@ enum SocketCalls {
             descriptor, level: tcp, TCP_USER_TIMEOUT, to: Int32(Limits.sendStallTime.nanoseconds / 1_000_000))
     }
 
+    /// SO_RCVBUF, so that a window of about `bytes` can be offered: the kernel doubles it, for its own bookkeeping.
+    /// Root may exceed the machine's limit. A buffer that stays as it was costs speed or smoothness, and nothing else.
+    static func setReceiveBuffer(_ descriptor: Int32, to bytes: Int64) {
+        let value = Int32(clamping: bytes)
+        do throws(SyscallError) { try set(descriptor, level: SOL_SOCKET, SO_RCVBUFFORCE, to: value) } catch {
+            do throws(SyscallError) { try set(descriptor, level: SOL_SOCKET, SO_RCVBUF, to: value) } catch {}
+        }
+    }
+
     /// A connection that was accepted, and where it comes from.
     struct Accepted: ~Copyable {
         let descriptor: Descriptor

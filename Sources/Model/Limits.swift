@@ -309,6 +309,8 @@ package enum Limits {
     package static let bundleLineBytes = 512
     /// One chunk without a byte for this long is asked for anew, be it that others of the same peer come.
     package static let chunkStallTime = Duration.seconds(20)
+    /// Where a cap gives others their turn before it: each has one every few seconds.
+    package static let heldChunkStallTime = Duration.seconds(60)
     /// A peer is quicker than another where it brings this many times as much; below it, measurements scatter.
     package static let quickerBy = 1.5
     /// Ready chunks that are looked through for one that no quicker peer should be asked for.
@@ -415,6 +417,45 @@ package enum Limits {
 
     /// 2025-01-01: a clock before the program's own time was never set.
     package static let earliestPlausibleTime: Int64 = 1_735_689_600_000_000_000
+
+    // MARK: Caps
+
+    /// The least cap is what a peer's statements and clocks take anyway; the largest is beyond any link.
+    package static let cap: ClosedRange<Int64> = 1000...100_000_000_000
+    /// What is aimed at of a cap: the rest is for what the kernel lets come early, and for what is reckoned too low.
+    package static let capAim = 0.975
+    /// Below it a single segment is more than a hundredth of a second's worth: such a cap is held over ten seconds.
+    package static let slowCap: Int64 = 100_000
+    /// Between two looks at what has arrived under a cap: small slices, and a hundred wake-ups a second.
+    package static let paceTick = Duration.milliseconds(10)
+    /// Payload of a full Ethernet segment with time stamps.
+    package static let segmentBytes = 1448
+    /// TCP_MAXSEG under a cap: of a loopback's 64 KB segments none would fit a window that holds a cap.
+    package static let pacedSegmentBytes = 1460
+    /// Ethernet, IPv4 and TCP headers with time stamps, without the frame's check sum, as interfaces count.
+    package static let segmentOverheadBytes: Int64 = 14 + 20 + 20
+    package static let timestampBytes: Int64 = 12
+    package static let longAddressBytes: Int64 = 20
+    /// Bytes on the wire for one of payload, in full segments, until they are measured.
+    package static let wireShare = 1.0456
+    /// A capped connection's first receive buffer: two segments that can be on their way at once; at most what the
+    /// first segment of a connection may announce.
+    package static let pacedWindow: ClosedRange<Int64> = 2920...65_536
+    /// The receive buffer of a connection whose cap was taken off: the most that Linux grows one to by itself.
+    package static let openWindow: Int64 = 6 << 20
+    /// What it may grow to, in the time that the cap takes for it: a round trip, of which 300 ms is the longest
+    /// planned for.
+    package static let pacedWindowTime = Duration.milliseconds(500)
+    /// How far rows as they are written may exceed a cap before they wait too.
+    package static let liveDebt = Duration.milliseconds(100)
+    /// The head of a chunk's answer, about.
+    package static let answerHeadBytes: Int64 = 420
+    /// A transfer that has waited for its turn this long has one: a peer cuts a client that takes nothing for 30 s.
+    package static let starvation = Duration.seconds(5)
+    /// Facts asked for at once under a cap: what comes in this time, so that an answer ends before it counts as lost.
+    package static let cappedFactsTime = Duration.seconds(10)
+    /// The least that is asked for: one fact comes in any case.
+    package static let factsAnswerFloor: Int64 = 16 * 1024
 
     // MARK: Logging
 

@@ -22,6 +22,7 @@ extension Invocation {
                 self = .run(try NodeConfiguration(EffectiveSettings(options: command, surroundings: surroundings)))
             }
         case ["config"]: self = .config(try ConfigOptions(command, surroundings))
+        case ["config", "set"]: self = .set(try SetOptions(command, surroundings))
         case ["simulate", "q-series"]: self = .simulate(try SimulateOptions(command, surroundings))
         case ["version"]: self = .version(json: command.has(Commands.json))
         case ["completions"]: self = .completions(try Self.shell(command))
@@ -78,7 +79,8 @@ extension Invocation {
             return .pull(
                 PullOptions(
                     data: data, json: json, peers: try command.values(Commands.from), what: what ?? .all,
-                    timeout: try command.value(Commands.timeout)))
+                    timeout: try command.value(Commands.timeout),
+                    cap: try settings.value(Settings.cap) ?? ByteRate(bytesPerSecond: nil)))
         case "verify": return .verify(facts)
         case "rebuild": return .rebuild(facts)
         case "peers": return .peers(facts)

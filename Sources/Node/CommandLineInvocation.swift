@@ -12,6 +12,7 @@ package enum Invocation: Hashable, Sendable {
     case peers(FactsOptions)
     case clock(FactsOptions)
     case config(ConfigOptions)
+    case set(SetOptions)
     case simulate(SimulateOptions)
     case doctor(DoctorOptions)
     case version(json: Bool)
@@ -83,6 +84,8 @@ package struct PullOptions: Hashable, Sendable {
     package let what: PullChoice
     /// Give up after this; nil: only when interrupted.
     package let timeout: Duration?
+    /// Where no node runs; one that runs has its own.
+    package let cap: ByteRate
 }
 
 /// `qnode config`.
@@ -98,6 +101,15 @@ package struct ConfigOptions: Hashable, Sendable {
     package let rows: [Row]
     package let json: Bool
     package let columns: Int
+}
+
+/// `qnode config set`: changes a running node's cap.
+package struct SetOptions: Hashable, Sendable {
+    package let data: String
+    package let json: Bool
+    /// The setting's name: `cap` or `serve-cap`.
+    package let setting: String
+    package let cap: ByteRate
 }
 
 /// `qnode simulate q-series`: a sensor's double on a pty.

@@ -43,6 +43,9 @@ package enum Commands {
     )
     static let from = CommandOption<Endpoint>(
         "from", .peer, repeats: true, help: "Fetch from this node (default: every peer that is known)")
+    private static let pullCap = option(
+        Settings.cap.description.option,
+        "Fetch no more than this, where no node runs (default: 500KiB/s); one that runs keeps its own")
     static let timeout = CommandOption<Duration>(
         "timeout", .duration(in: .seconds(1)...(.seconds(7 * 86_400)), because: "it is the time a person waits"),
         help: "Give up after TIME (default: never)")
@@ -121,7 +124,7 @@ package enum Commands {
         CommandDescription(
             "pull", summary: "fetch what is missing here, now",
             discussion: "Fetches and ends when nothing is missing any more.",
-            options: [from.description, timeout.description, json] + node,
+            options: [from.description, timeout.description, pullCap, json] + node,
             operand: OperandDescription(
                 "WHAT", .atMostOne, completion: .words(["all"]), help: "all, or the name of one mission")),
         CommandDescription(
@@ -138,7 +141,15 @@ package enum Commands {
         CommandDescription(
             "config", summary: "show every setting and who chose it",
             discussion: "Takes the node's own options, so that a command line can be tried.",
-            options: [json] + Settings.all.map(\.option)),
+            options: [json] + Settings.all.map(\.option),
+            verbs: [
+                CommandDescription(
+                    "set", summary: "change cap or serve-cap of the running node, until it ends",
+                    discussion: "For example: qnode config set cap 200KiB/s",
+                    options: [json] + node,
+                    operand: OperandDescription(
+                        "SETTING VALUE", .any, completion: .words(["cap", "serve-cap"]), help: "what to set to what"))
+            ]),
         CommandDescription(
             "simulate", summary: "be a sensor, on a pty",
             verbs: [

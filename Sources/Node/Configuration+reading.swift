@@ -25,6 +25,7 @@ extension NodeConfiguration {
             commitInterval: try settings.required(Settings.commitInterval),
             peers: try settings.values(Settings.peer), discovery: try settings.required(Settings.mdns),
             interfaces: try settings.values(Settings.interface), pull: try settings.required(Settings.pull),
+            cap: try settings.required(Settings.cap), serveCap: try settings.required(Settings.serveCap),
             view: try settings.required(Settings.view), logLevel: try settings.required(Settings.logLevel))
     }
 

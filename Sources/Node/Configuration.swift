@@ -34,6 +34,10 @@ package struct NodeConfiguration: Hashable, Sendable {
     /// Where to announce and listen; empty: everywhere.
     package var interfaces: [String]
     package var pull: PullChoice
+    /// On what arrives from all peers together.
+    package var cap: ByteRate
+    /// On what chunks send to everybody together.
+    package var serveCap: ByteRate
     package var view: ViewMode
     package var logLevel: Log.Level
 }
@@ -113,6 +117,16 @@ package enum DiscoveryChoice: String, Hashable, Sendable, CaseIterable {
     /// The daemon where there is one, the embedded responder where there is none.
     case auto
     case daemon, embedded, off
+}
+
+/// The value of `--cap`. Prints as it is written.
+package struct ByteRate: Hashable, Sendable, CustomStringConvertible {
+    /// nil: none.
+    package let bytesPerSecond: Int64?
+
+    package init(bytesPerSecond: Int64?) { self.bytesPerSecond = bytesPerSecond }
+
+    package var description: String { Quantity.text(rate: bytesPerSecond) }
 }
 
 /// Which peers' chunks are fetched.

@@ -59,6 +59,20 @@ extension ValueForm where Value == Int64 {
     }
 }
 
+extension ValueForm where Value == ByteRate {
+    /// `500KiB/s`, or `off`.
+    static let rate = ValueForm("RATE|off", completion: .words(["off"])) { text throws(ValueError) in
+        let rate = ByteRate(bytesPerSecond: try Quantity.rate(text))
+        if let bytes = rate.bytesPerSecond, !Limits.cap.contains(bytes) {
+            let bounds = [Limits.cap.lowerBound, Limits.cap.upperBound].map { Quantity.text(rate: $0) }
+            throw ValueError(
+                "\(text.quotedForMessage) is outside \(bounds[0]) to \(bounds[1]): below, not even questions and "
+                    + "clocks would fit; above, off says the same")
+        }
+        return rate
+    }
+}
+
 extension ValueForm where Value == Int {
     static func count(_ placeholder: String, in range: ClosedRange<Int>) -> Self {
         ValueForm(placeholder) { text throws(ValueError) in

@@ -110,6 +110,13 @@ package enum Settings {
         default: .byRole(vehicle: "none", topside: "all"), section: network,
         help: "Fetch what peers recorded: everything, nothing or one mission")
 
+    static let cap = Setting<ByteRate>(
+        "cap", .rate, default: .value("500KiB/s"), section: network,
+        help: "Fetch no more than this from all peers together, as bytes on the wire")
+    static let serveCap = Setting<ByteRate>(
+        "serve-cap", .rate, default: .value("off"), section: network,
+        help: "Send no more than this of chunks to all peers together")
+
     /// In the order of the help.
     package static let all: [SettingDescription] = [
         role.description, config.description, data.description, identity.description, minFree.description,
@@ -118,7 +125,8 @@ package enum Settings {
         averaging.description, adcRate.description, sensorMode.description, tag.description, sensorID.description,
         record.description, mission.description, format.description, chunkInterval.description, chunkSize.description,
         commitInterval.description, view.description,
-        peer.description, mdns.description, interface.description, pull.description,
+        peer.description, mdns.description, interface.description, pull.description, cap.description,
+        serveCap.description,
     ]
 
     private static let node = "Node"

@@ -39,7 +39,9 @@ extension PullOptions {
 
     private func pull(into store: Store, on loop: EventLoop) async throws -> Int32 {
         let replicator = Replicator(
-            store: store, dialing: HTTPPeerDialer(on: loop, node: store.node), follow: .everyone, pull: what.policy,
+            store: store,
+            dialing: HTTPPeerDialer(on: loop, node: store.node, pacer: ReadPacer(on: loop, cap: cap.bytesPerSecond)),
+            follow: .everyone, pull: what.policy,
             venue: Venue(loop), log: Log(source: "qnode", level: .warning))
         await replicator.setEndpoints(peers)
         return try await withThrowingTaskGroup(of: Int32?.self) { group in

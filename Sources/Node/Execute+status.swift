@@ -119,6 +119,7 @@ struct StatusText {
             rows.append(("store", words.incidents(status.store.health, last)))
         }
         for peer in status.peers { rows.append(("peer", text(peer, words, records: status.recording != nil))) }
+        if let caps = status.caps { rows.append(("caps", words.caps(caps))) }
         for clock in status.clocks { rows.append(("clock", words.clock(clock, status.peers))) }
         rows.append(("mdns", text(status.discovery)))
         let width = rows.map(\.0.count).max() ?? 0

@@ -19,6 +19,7 @@ package func execute(_ invocation: Invocation) -> Int32 {
     case .completions(let shell):
         return printed(CommandLineCompletions.script(for: shell, program: Commands.program))
     case .config(let options): return printed(options.text(style: .ofStandardOutput))
+    case .set(let options): return options.execute()
     case .run(let configuration): return configuration.runNode()
     case .status(let options): return options.execute()
     case .sessions(let options): return options.execute()

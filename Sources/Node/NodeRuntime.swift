@@ -93,17 +93,19 @@ package struct NodeRuntime: Sendable {
         }
         let clocks = ClockService(loop: loop, log: log.named("clock"))
         let growth = GrowthWatch(on: loop, store: store)
-        let replicator = replicator(configuration, store, clocks, loop, log)
+        let caps = NodeCaps(
+            on: loop, pull: configuration.cap.bytesPerSecond, serve: configuration.serveCap.bytesPerSecond)
+        let replicator = replicator(configuration, store, clocks, caps, loop, log)
         let parts = NodeParts(
             identity: NodeProfile(
                 id: store.node, name: configuration.name, role: configuration.role, version: Release.version,
                 pull: configuration.pull.description),
-            loop: loop, store: store, reader: ChunkReader(on: threads.lanes.scrub),
+            loop: loop, store: store, reader: ChunkReader(on: threads.lanes.scrub, pacer: caps.serve),
             growth: growth, replicator: replicator,
             peerWatch: PeerWatch(on: loop, replicator: replicator, growth: growth, log: log.named("peers")),
             clocks: clocks,
             discovery: discovery(configuration, store, port: endpoint.port, threads, log), recorder: recorder,
-            source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]))
+            source: instrument?.source, startedAt: SystemClock.monotonic(), listening: Locked([endpoint]), caps: caps)
         gateway.withLock { $0 = Gateway(parts, log: log) }
         return NodeRuntime(
             parts: parts, configuration: configuration, server: server,
@@ -111,15 +113,17 @@ package struct NodeRuntime: Sendable {
     }
 
     private static func replicator(
-        _ configuration: NodeConfiguration, _ store: Store, _ clocks: ClockService, _ loop: EventLoop, _ log: Log
+        _ configuration: NodeConfiguration, _ store: Store, _ clocks: ClockService, _ caps: NodeCaps,
+        _ loop: EventLoop, _ log: Log
     ) -> Replicator {
         Replicator(
             store: store,
-            dialing: HTTPPeerDialer(on: loop, node: store.node, name: configuration.name, role: configuration.role),
+            dialing: HTTPPeerDialer(
+                on: loop, node: store.node, name: configuration.name, role: configuration.role, pacer: caps.pull),
             follow: configuration.role.followPolicy(pull: configuration.pull), pull: configuration.pull.policy,
             venue: Venue(loop), log: log.named("peers")
         ) { peer in
-            let link = HTTPClockLink(on: loop, endpoint: peer.endpoint)
+            let link = HTTPClockLink(on: loop, endpoint: peer.endpoint, pacer: caps.pull)
             await clocks.keep(peer.greeting.id, link)
             await link.close()
         }

@@ -101,6 +101,24 @@ extension Quantity {
     }
 }
 
+extension Quantity {
+    /// A rate as `rate(_:)` reads it, in the unit in which it is the roundest: `500KiB/s`, not `512KB/s`.
+    package static func text(rate: Int64?) -> String {
+        guard let rate else { return "off" }
+        let exact = sizeUnits.filter { rate % $0.bytes == 0 }
+        let roundest = exact.min { one, other in
+            let (left, right) = (digits(rate / one.bytes), digits(rate / other.bytes))
+            return left != right ? left < right : one.bytes > other.bytes
+        }
+        return roundest.map { "\(rate / $0.bytes)\($0.name)/s" } ?? "\(rate)B/s"
+    }
+
+    /// Digits that say something: those before the zeros at the end.
+    private static func digits(_ number: Int64) -> Int {
+        String(String(number).reversed().drop { $0 == "0" }).count
+    }
+}
+
 extension String {
     /// As it is where it is plain, else as `quotedForMessage`: for paths, which are mostly harmless.
     package var shownInMessage: String {

@@ -87,6 +87,15 @@ struct StatusWords {
             ? "has all that is sealed here" : style.doubtful("lacks \(counted(missing, "fact")) of ours")
     }
 
+    /// `fetches at most 500KiB/s, 487 KB/s now; serves without a cap`.
+    func caps(_ caps: CapsForm) -> String {
+        func text(_ cap: Int64?) -> String {
+            cap.map { "at most \(ByteRate(bytesPerSecond: $0))" } ?? "without a cap"
+        }
+        let now = caps.receivedBytesPerS.map { ", \(TerminalQuantity.bytes($0))/s now" } ?? ""
+        return "fetches \(text(caps.pullBytesPerS))\(now); serves \(text(caps.serveBytesPerS))"
+    }
+
     func clock(_ clock: ClockReportForm, _ peers: [PeerForm]) -> String {
         let name = peers.first { $0.id == clock.peer }.map(name) ?? clock.peer.short
         return "\(name) is \(ClockText.offset(clock))"

@@ -7,7 +7,9 @@ extension ChunkPuller {
         let number = begin("\(chunks.count) small chunks", with: attachment)
         var rest = chunks[...]
         do {
-            let body = try await attachment.link.chunks(chunks.map(\.fact.sha256))
+            let rank = PullRank(
+                priority: chunks.map(\.fact.last.realtime).max() ?? 0, bytes: chunks.reduce(0) { $0 + $1.fact.bytes })
+            let body = try await attachment.link.chunks(chunks.map(\.fact.sha256), rank: rank)
             transfers[number]?.end = { await body.close() }
             while let chunk = rest.first {
                 guard let item = try await body.next() else { throw PeerLinkError.cutOff }

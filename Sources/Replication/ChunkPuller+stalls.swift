@@ -16,7 +16,7 @@ extension ChunkPuller {
     func endStalls() async {
         let now = venue.now()
         for (peer, attachment) in attachments {
-            guard let reason = waiting(for: peer, now) else {
+            guard !attachment.link.isHeldByCap, let reason = waiting(for: peer, now) else {
                 stalls[peer]?.moved(now)
                 continue
             }
@@ -47,11 +47,13 @@ extension ChunkPuller {
         return own.map(\.what).sorted().joined(separator: ", ")
     }
 
-    /// One chunk among others that come: it is asked for anew, of another peer where there is one.
+    /// One chunk among others that come: it is asked for anew, of another peer where there is one. Under a cap others
+    /// have their turn before it.
     private func endStalledTransfers(_ now: MonotonicTime) async {
-        let limit = now.advanced(by: .zero - Limits.chunkStallTime)
-        for (number, transfer) in transfers where transfer.lastProgress < limit {
-            guard !transfer.wasStalled, !transfer.isOurs else { continue }
+        for (number, transfer) in transfers where !transfer.wasStalled && !transfer.isOurs {
+            let isHeld = attachments[transfer.peer]?.link.isHeldByCap ?? false
+            let limit = isHeld ? Limits.heldChunkStallTime : Limits.chunkStallTime
+            guard transfer.lastProgress.duration(to: now) > limit else { continue }
             transfers[number]?.wasStalled = true
             if let end = transfer.end { await end() } else { await attachments[transfer.peer]?.link.close() }
         }

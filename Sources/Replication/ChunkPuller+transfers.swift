@@ -123,7 +123,8 @@ extension ChunkPuller {
     private func open(
         _ chunk: WantedChunk, through attachment: Attachment, from offset: Int64, _ number: Int
     ) async throws -> any ChunkTransfer {
-        let body = try await attachment.link.chunk(chunk.fact.sha256, from: offset)
+        let rank = PullRank(priority: chunk.fact.last.realtime, bytes: chunk.fact.bytes)
+        let body = try await attachment.link.chunk(chunk.fact.sha256, from: offset, rank: rank)
         guard body.totalLength == chunk.fact.bytes else {
             await body.close()
             throw Interruption(

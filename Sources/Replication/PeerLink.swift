@@ -44,6 +44,13 @@ package protocol PeerLink: Sendable {
     /// Where this host's end of it is; nil where that is not known, or nothing is connected.
     func localEnd() async -> LocalEnd?
 
+    /// The same two, with what decides their turn where there is a cap.
+    func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer
+    func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle
+
+    /// Transfers wait because of a cap, or just did: standing still is no stall then.
+    var isHeldByCap: Bool { get }
+
     func close() async
 }
 
@@ -58,6 +65,34 @@ package struct BundleItem: Hashable, Sendable {
     }
 }
 
+extension PeerLink {
+    /// A link without a cap.
+    package func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
+        try await chunk(id, from: offset)
+    }
+
+    package func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle { try await chunks(ids) }
+
+    package var isHeldByCap: Bool { false }
+
+    /// Of a link that cannot tell: its answers are all that is heard.
+    package func pulse() async -> LinkPulse { LinkPulse() }
+    package func localEnd() async -> LocalEnd? { nil }
+}
+
+/// What decides the turn of a pull among others under a cap.
+package struct PullRank: Hashable, Sendable {
+    /// The greater first: the wall clock of a chunk's last row, so that the newest comes first.
+    package let priority: Int64
+    /// Of the whole chunk; nil where nobody knows.
+    package let bytes: Int64?
+
+    package init(priority: Int64 = 0, bytes: Int64? = nil) {
+        self.priority = priority
+        self.bytes = bytes
+    }
+}
+
 /// Several chunks on their way, read by one reader.
 package protocol ChunkBundle: Sendable {
     /// The next one; nil at the end. Throws `cutOff` where the peer ended early.
@@ -65,12 +100,6 @@ package protocol ChunkBundle: Sendable {
 
     /// Gives up, or is done with it; a `next` that is under way throws soon. Harmless after the end.
     func close() async
-}
-
-extension PeerLink {
-    /// Of a link that cannot tell: its answers are all that is heard.
-    package func pulse() async -> LinkPulse { LinkPulse() }
-    package func localEnd() async -> LocalEnd? { nil }
 }
 
 /// A peer's event stream, read by one reader. Ends with its link.

@@ -12,6 +12,7 @@ enum Bench {
         ("tail", { try await TailBench(place: $0).run() }),
         ("ingest", { try await IngestBench(place: $0).run() }),
         ("bulk", { try await BulkBench(place: $0).run() }),
+        ("cap", { try await CapBench(place: $0).run() }),
         ("recovery", { try await RecoveryBench(place: $0).run() }),
         ("compare", { try await CompareBench(place: $0).run() }),
         ("amplification", { try await AmplificationBench(place: $0).run() }),

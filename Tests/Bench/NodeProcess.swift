@@ -10,7 +10,10 @@ final class NodeProcess {
     private let standardError: String
 
     /// Starts `qnode`, or another program, with these arguments; its standard error goes to a file beside its data.
-    init(_ place: Place, _ name: String, _ arguments: [String], program other: String? = nil) throws {
+    /// `entrance` is what leads into a namespace.
+    init(
+        _ place: Place, _ name: String, _ arguments: [String], entrance: [String] = [], program other: String? = nil
+    ) throws {
         let program = other ?? place.program
         data = "\(place.path)/\(name)"
         standardError = data + ".log"
@@ -20,9 +23,10 @@ final class NodeProcess {
         let flags = O_WRONLY | O_CREAT | O_TRUNC
         posix_spawn_file_actions_addopen(&actions, 2, standardError, flags, 0o640)
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
-        var words: [UnsafeMutablePointer<CChar>?] = ([program] + arguments).map { strdup($0) } + [nil]
+        var words: [UnsafeMutablePointer<CChar>?] =
+            (entrance + [program] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
-        let code = posix_spawnp(&pid, program, &actions, nil, &words, environ)
+        let code = posix_spawnp(&pid, words[0]!, &actions, nil, &words, environ)
         guard code == 0 else { throw BenchError("\(program): \(String(cString: strerror(code)))") }
     }
 
@@ -34,6 +38,7 @@ final class NodeProcess {
             place, name,
             [
                 "--role", role, "--data", "\(place.path)/\(name)", "--listen", "127.0.0.1:\(port)", "--name", name,
+                "--cap", "off",
             ] + arguments)
     }
 

@@ -84,7 +84,7 @@ struct RunningNode: Sendable {
         let threads = NodeRuntime.Threads()
         let arguments = [
             "--role", role.rawValue, "--data", "\(place.path)/\(name)", "--listen", "127.0.0.1:0", "--name", name,
-            "--mdns", "off", "--log-level", "warning",
+            "--mdns", "off", "--cap", "off", "--log-level", "warning",
         ]
         let settings = arguments + more + peers.flatMap { ["--peer", "\($0)"] }
         guard case .run(let configuration) = try Invocation(arguments: settings, surroundings: .current()) else {

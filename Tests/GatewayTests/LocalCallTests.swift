@@ -83,6 +83,45 @@ import Testing
         }
     }
 
+    @Test("caps change while the node runs, and nothing else does; what is no cap is refused")
+    func caps() async throws {
+        try await TestNode.with { node in
+            func put(_ name: String, _ body: String) async throws -> HTTPStatus {
+                try await node.call(.put, "/v1/settings/\(name)", body: body).status
+            }
+            func caps() async throws -> CapsForm? {
+                try WireJSON.decode(NodeStatusForm.self, from: try await node.call(.get, "/v1/status").body).caps
+            }
+            #expect(try await caps()?.pullBytesPerS == nil)
+            #expect(try await put("cap", #"{"bytes_per_s":204800}"#) == .ok)
+            #expect(try await put("serve-cap", #"{"bytes_per_s":1000000}"#) == .ok)
+            let set = try #require(try await caps())
+            #expect(set.pullBytesPerS == 204_800 && set.serveBytesPerS == 1_000_000)
+            #expect(try await put("cap", #"{"bytes_per_s":null}"#) == .ok)
+            #expect(try await caps()?.pullBytesPerS == nil)
+            #expect(try await put("cap", "{}") == .unprocessable)
+            #expect(try await put("cap", #"{"bytes_per_s":1}"#) == .unprocessable)
+            #expect(try await put("mission", #"{"bytes_per_s":null}"#) == .notFound)
+            #expect(
+                try await node.call(
+                    .put, "/v1/settings/cap", headers: ["X-Real-IP": "1.2.3.4"], body: #"{"bytes_per_s":null}"#
+                ).status == .forbidden)
+        }
+    }
+
+    @Test("facts come in answers as short as one asks for, and never empty")
+    func shortFacts() async throws {
+        try await TestNode.with { node in
+            _ = try await node.record(chunks: 3)
+            let asked = #"{"authors":{"\#(node.store.node)":{"\#(node.store.incarnation)":"1-100"}}}"#
+            let whole = try await node.call(.post, "/v1/facts", body: asked)
+            let short = try await node.call(.post, "/v1/facts?bytes=1", body: asked)
+            #expect(whole.body.split(separator: 10).count > 3 && whole.headers["Qnode-More"] == "false")
+            #expect(short.body.split(separator: 10).count == 1 && short.headers["Qnode-More"] == "true")
+            #expect(try await node.call(.post, "/v1/facts?bytes=0", body: asked).status == .unprocessable)
+        }
+    }
+
     @Test(
         "a recording's wishes out of range are refused",
         arguments: [

@@ -44,7 +44,7 @@ import Testing
             ("rolle = vehicle", #"f line 1: unknown setting "rolle"; did you mean role?"#),
             ("chunk_interval = 5s", #"f line 1: unknown setting "chunk_interval"; did you mean chunk-interval?"#),
             ("--role = vehicle", #"f line 1: unknown setting "--role"; did you mean role?"#),
-            ("cap = off", #"f line 1: unknown setting "cap""#),
+            ("pair = off", #"f line 1: unknown setting "pair""#),
             ("role = vehicle\nrole = topside", "f line 2: role was set already: f line 1"),
             ("config = g", "f line 1: a file cannot name another file; use --config or QNODE_CONFIG"),
             (#"mission = "open"#, "f line 1: a quote is not closed"),

@@ -192,7 +192,7 @@ func refusal(
 
     @Test(
         "settings of features that do not exist are unknown",
-        arguments: ["cap", "serve-cap", "pair", "lan-access", "allow-origin"])
+        arguments: ["pair", "lan-access", "allow-origin"])
     func notYet(_ name: String) throws {
         #expect(try refusal(["--role", "vehicle", "--\(name)", "off"]).hasPrefix("unknown option --\(name)"))
     }

@@ -90,16 +90,49 @@ import Testing
     @Test("a pull takes everything or one mission, from some peers or all")
     func pull() throws {
         #expect(
-            try invoke("pull") == .pull(PullOptions(data: data, json: false, peers: [], what: .all, timeout: nil)))
+            try invoke("pull")
+                == .pull(
+                    PullOptions(
+                        data: data, json: false, peers: [], what: .all, timeout: nil,
+                        cap: ByteRate(bytesPerSecond: 512_000))))
         #expect(
-            try invoke("pull", "dive", "--from", "a:1", "--from", "b", "--timeout", "5m")
+            try invoke("pull", "dive", "--from", "a:1", "--from", "b", "--timeout", "5m", "--cap", "off")
                 == .pull(
                     PullOptions(
                         data: data, json: false,
                         peers: [Endpoint(host: "a", port: 1), Endpoint(host: "b", port: 9150)], what: .mission("dive"),
-                        timeout: .seconds(300))))
+                        timeout: .seconds(300), cap: ByteRate(bytesPerSecond: nil))))
         #expect(try refusal(["pull", "none"]) == "qnode pull none would do nothing")
         #expect(try refusal(["pull", ""]).contains("must not be empty"))
+    }
+
+    @Test("a running node's caps are set, and what cannot be set says so in one sentence")
+    func set() throws {
+        #expect(
+            try invoke("config", "set", "cap", "200KiB/s")
+                == .set(
+                    SetOptions(data: data, json: false, setting: "cap", cap: ByteRate(bytesPerSecond: 204_800))))
+        #expect(
+            try invoke("config", "set", "--json", "serve-cap", "off")
+                == .set(
+                    SetOptions(data: data, json: true, setting: "serve-cap", cap: ByteRate(bytesPerSecond: nil))))
+        #expect(try refusal(["config", "set"]).hasPrefix("say what to set to what"))
+        #expect(try refusal(["config", "set", "cap"]).hasPrefix("say what cap is to be"))
+        #expect(try refusal(["config", "set", "mission", "x"]).hasPrefix("mission is read when a node starts"))
+        #expect(try refusal(["config", "set", "capp", "x"]).hasPrefix("there is no setting \"capp\""))
+        #expect(try refusal(["config", "set", "cap", "1MB/s", "2"]).hasPrefix("unexpected argument \"2\""))
+        #expect(try refusal(["config", "set", "cap", "fast"]).hasPrefix("cap: \"fast\" is not a rate"))
+        #expect(try refusal(["config", "--cap", "0B/s"]).hasPrefix("option --cap: a rate of 0 moves nothing"))
+        #expect(try refusal(["config", "--cap", "5B/s"]).contains("is outside 1KB/s to 100GB/s"))
+        #expect(try refusal(["config", "--serve-cap", "5MB"]).contains("is not a rate"))
+    }
+
+    @Test("a rate prints as the roundest text that reads back as the same")
+    func rates() throws {
+        let texts = ["500KiB/s", "200KB/s", "1MB/s", "1MiB/s", "1001B/s", "off", "1536KiB/s"]
+        for text in texts {
+            #expect(ByteRate(bytesPerSecond: try Quantity.rate(text)).description == text)
+        }
     }
 
     @Test("the sensor's double takes what the sensor has")

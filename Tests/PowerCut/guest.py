@@ -40,7 +40,7 @@ class Wire:
 
 
 def node(order, role):
-    arguments = [order["qnode"], "--role", role, "--name", role, "--data", f"{DATA}/{role}", "--mdns", "off",
+    arguments = [order["qnode"], "--role", role, "--name", role, "--data", f"{DATA}/{role}", "--mdns", "off", "--cap", "off",
                  "--listen", f"127.0.0.1:{PORTS[role]}", "--commit-interval", f"{order['commit_ms']}ms"]
     if role == "vehicle":
         arguments += ["--lines-from", f"tcp://127.0.0.1:{SENSOR_PORT}", "--mission", "powercut",

@@ -158,7 +158,10 @@ extension Scratch {
         let data = "\(disk?.point ?? path)/\(name)"
         let program = try Program(
             (disk?.entrance ?? [])
-                + [Program.qnode, "--data", data, "--name", name, "--listen", "127.0.0.1:0", "--mdns", "off"]
+                + [
+                    Program.qnode, "--data", data, "--name", name, "--listen", "127.0.0.1:0", "--mdns", "off", "--cap",
+                    "off",
+                ]
                 + arguments,
             in: self)
         let node = RunningNode(

@@ -34,6 +34,7 @@ final class SoakNode: Sendable {
     func start(_ more: [String] = []) async throws {
         let common = [
             "--role", role.rawValue, "--data", data, "--listen", address, "--name", name, "--mdns", "off",
+            "--cap", "off",
         ]
         try await process.start(common + settings + more)
         _ = try await wait("it answers") { $0 }

@@ -45,3 +45,19 @@ uint32_t qn_crc32c(uint32_t crc, const void *bytes, size_t length);
 uint32_t qn_crc32c_table(uint32_t crc, const void *bytes, size_t length);
 /// A non-blocking rtnetlink socket that gets a message at each change of a link or an address, or -1.
 int qn_network_changes_open(void);
+
+/// What the kernel counts of a TCP connection (TCP_INFO): payload in order that arrived, payload of ours that the peer has, segments
+/// that arrived, pure acknowledgements among them, and the largest lately.
+struct qn_tcp_figures {
+    int64_t bytes_received;
+    int64_t bytes_acknowledged;
+    int64_t segments_received;
+    int32_t segment_bytes;
+    bool has_timestamps;
+};
+/// getsockopt(2) TCP_INFO, whose struct <netinet/tcp.h> cuts short: 0 or an errno.
+int qn_tcp_figures(int descriptor, struct qn_tcp_figures *figures);
+/// setsockopt(2) TCP_WINDOW_CLAMP: 0 or an errno.
+int qn_tcp_set_window_limit(int descriptor, int bytes);
+/// setsockopt(2) TCP_MAXSEG: 0 or an errno.
+int qn_tcp_set_segment_limit(int descriptor, int bytes);

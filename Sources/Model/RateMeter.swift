@@ -1,5 +1,3 @@
-package import Model
-
 /// Bytes a second over the last four seconds, in quarters of a second.
 package struct RateMeter: Hashable, Sendable {
     private static let bucket: Int64 = 250_000_000
