@@ -7,6 +7,11 @@ import TestSupport
 /// IPv4 sockets of this process in a lab's namespaces. Throws with the call's name.
 enum LabSocket {
     static func open(_ lab: Lab, _ side: String, _ type: __socket_type) throws -> Descriptor {
+        Descriptor(adopting: try openRaw(lab, side, type))
+    }
+
+    /// Whose owner closes it.
+    static func openRaw(_ lab: Lab, _ side: String, _ type: __socket_type) throws -> Int32 {
         let raw = tap_socket("/run/netns/\(lab.space(side))", Int32(type.rawValue))
         try check(raw, "socket")
         // More than any test has on its way: what is missing was lost by the tether.
@@ -14,7 +19,7 @@ enum LabSocket {
         for option in [SO_RCVBUFFORCE, SO_SNDBUFFORCE] {
             try check(setsockopt(raw, SOL_SOCKET, option, &bytes, 4), "setsockopt")
         }
-        return Descriptor(adopting: raw)
+        return raw
     }
 
     /// Binds it to a free port of its host, and gives that.
