@@ -122,7 +122,10 @@ let package = Package(
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
         .executableTarget(
-            name: "qnode-bench", dependencies: ["Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL"],
+            name: "qnode-bench",
+            dependencies: [
+                "Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL", "TestSupport", "test-tether",
+            ],
             path: "Tests/Bench", swiftSettings: strict),
     ]
 )
