@@ -30,7 +30,7 @@ struct DatagramFlow: CustomStringConvertible {
 
     /// Sends `count` datagrams at this pace, and gives what came until nothing had come for 300 ms.
     static func run(
-        _ lab: Lab, _ way: Tether.Way, count: Int, every pace: Duration = .microseconds(50), bytes: Int = 100
+        _ lab: Lab, _ way: Tether.Way, count: Int, every pace: Duration = .microseconds(200), bytes: Int = 100
     ) async throws -> DatagramFlow {
         let ends = DatagramEnds(loop: lab.loop)
         let arrivals = try await ends.run(lab, way, count: count, pace: pace, bytes: bytes)
@@ -68,7 +68,7 @@ private actor DatagramEnds {
         while sent < count {
             // After a pause of this process not all at once: queues on the way would lose what the tether did not.
             let due = begun.duration(to: SystemClock.monotonic()).nanoseconds / pace.nanoseconds + 1
-            for _ in 0..<max(0, min(count, Int(due), sent + 100) - sent) {
+            for _ in 0..<max(0, min(count, Int(due), sent + 20) - sent) {
                 try send(sent, bytes, to: sender.raw)
                 sent += 1
             }

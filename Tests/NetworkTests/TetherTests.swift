@@ -40,7 +40,7 @@ struct TetherTests {
     @Test("frames are lost in the share that is asked for, the same ones with the same seed, and are counted")
     func loss() async throws {
         try await Lab.run(.tether()) { lab in
-            // What the hosts say of themselves draws too.
+            // What the hosts say of themselves is drawn for too.
             for side in ["a", "b"] { try await lab.switchOffIPv6(side) }
             var survivors: [[Int]] = []
             for _ in 0..<2 {
@@ -70,25 +70,28 @@ struct TetherTests {
         }
     }
 
-    @Test("a rate holds in every 100 ms, its queue delays, and what is beyond the queue is dropped and counted")
+    @Test("a rate holds, its queue delays, and what is beyond the queue is dropped and counted")
     func rate() async throws {
         // 500 kB/s, and a queue of 100 ms.
         let shape = TetherShape(bitsPerSecond: 4_000_000, queueBytes: 50_000)
         try await Lab.run(.tether(shape)) { lab in
+            // What the hosts say of themselves counts too.
+            for side in ["a", "b"] { try await lab.switchOffIPv6(side) }
             _ = try await DatagramFlow.run(lab, .ab, count: 1)
             let begun = SystemClock.monotonic()
-            // A megabyte within 200 ms or so, five times what passes meanwhile.
-            let flow = try await DatagramFlow.run(lab, .ab, count: 720, every: .microseconds(250), bytes: 1386)
+            // Three times what passes meanwhile.
+            let flow = try await DatagramFlow.run(lab, .ab, count: 3000, every: .milliseconds(1), bytes: 1386)
             let counts = try await lab.tether.counts(.ab)
             let trace = try await lab.tether.trace(.ab, from: begun, to: SystemClock.monotonic())
-            #expect(counts.overflowFrames == Int64(720 - flow.arrivals.count) && counts.overflowFrames > 100)
-            #expect(trace.total == counts.deliveredBytes || trace.total >= Int64(flow.arrivals.count) * 1428)
+            #expect(counts.overflowFrames == Int64(3000 - flow.arrivals.count) && counts.overflowFrames > 1000)
+            #expect(trace.total >= Int64(flow.arrivals.count) * 1428 && trace.total <= counts.deliveredBytes)
             #expect(flow.largest >= .milliseconds(90), "\(flow)")
-            // A process that was not run for a while makes up for it: whole windows are judged by what had come in all.
-            let span = flow.firstToLast.inSeconds
-            let measured = Double((flow.arrivals.count - 1) * 1428) / span
-            #expect((480_000...520_000).contains(measured), "\(measured)")
-            print("tether: at 500 kB/s: \(Int(measured)) B/s, queue \(flow)")
+            // A process that was not run for a while makes up for it, and the clock of who receives may be late.
+            let measured = Double((flow.arrivals.count - 1) * 1428) / flow.firstToLast.inSeconds
+            #expect((460_000...540_000).contains(measured), "\(measured)")
+            let windows = trace.windows(of: .seconds(1))
+            #expect((490_000...600_000).contains(windows.max() ?? 0), "\(windows)")
+            print("tether: at 500 kB/s: \(Int(measured)) B/s, at most \(windows.max() ?? 0) B in a second, \(flow)")
         }
     }
 
@@ -108,8 +111,9 @@ struct TetherTests {
             try await lab.plugIn()
             try await lab.forgetNeighbours()
             #expect(await seen() == [true, true])
-            let passed = try await DatagramFlow.run(lab, .ab, count: 20)
-            #expect(passed.arrivals.count == 20)
+            // The kernel may take a moment to open the queue of an interface whose carrier is back.
+            let passed = try await DatagramFlow.run(lab, .ab, count: 40, every: .milliseconds(25))
+            #expect(passed.arrivals.last?.number == 39)
         }
     }
 
@@ -128,15 +132,28 @@ struct TetherTests {
         }
     }
 
+    @Test("it ends with its input, and its interfaces with it")
+    func end() async throws {
+        try await Lab.run(.tether()) { lab in
+            let status = try await lab.tether.end()
+            #expect(status == 0)
+            for side in ["a", "b"] {
+                await #expect(throws: ChildError.self) { try await lab.ip(side, "link show tether 2> /dev/null") }
+            }
+        }
+    }
+
     @Test("it carries 200 Mbit/s of full frames without losing one")
     func speed() async throws {
         try await Lab.run(.tether(TetherShape(delay: .milliseconds(5)))) { lab in
+            // Before the other host was up it took nothing.
+            let before = try await lab.tether.counts(.ab)
             let bytes = 50_000_000
             let seconds = try await ByteStream.seconds(lab, bytes: bytes)
             let rate = Double(bytes) * 8 / seconds / 1e6
             let counts = try await lab.tether.counts(.ab)
             #expect(counts.unplacedFrames == 0 && counts.overflowFrames == 0 && counts.lostFrames == 0)
-            #expect(counts.refusedFrames == 0 && counts.deliveredBytes > bytes)
+            #expect(counts.refusedFrames == before.refusedFrames && counts.deliveredBytes > bytes)
             // Stands on a machine that does something else meanwhile; what it carries alone is printed.
             #expect(rate > 50, "\(rate) Mbit/s")
             print("tether: one TCP connection: \(Int(rate)) Mbit/s")
@@ -147,4 +164,10 @@ struct TetherTests {
 extension Lab {
     /// A host that was asked for in vain is asked for again only a second later.
     fileprivate func forgetNeighbours() throws { for side in ["a", "b"] { try ip(side, "neigh flush dev tether") } }
+
+    /// What that host's interface says of its cable.
+    fileprivate func hasCarrier(_ side: String) -> Bool {
+        do { try shell("ip -n \(space(side)) link show tether | grep -q LOWER_UP") } catch { return false }
+        return true
+    }
 }

@@ -190,10 +190,6 @@ extension Lab {
         }
     }
 
-    /// What that host's interface says of its cable.
-    package func hasCarrier(_ side: String) -> Bool {
-        system("ip -n \(space(side)) link show tether | grep -q LOWER_UP") == 0
-    }
     /// Pulls that host's cable out of the switch: the host sees its carrier go.
     package func pullCable(_ side: String) throws { try ip("s", "link set port-\(side) down") }
 

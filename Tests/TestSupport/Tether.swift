@@ -21,7 +21,8 @@ package final class Tether: Sendable {
         try await tether.set(shape)
         for (side, host) in [("a", 1), ("b", 2)] {
             try await lab.ip(side, "addr add \(net).\(host)/24 dev \(name)")
-            try await lab.ip(side, "link set \(name) up")
+            // What waits while the process gets no time of a busy machine is not lost.
+            try await lab.ip(side, "link set \(name) txqueuelen 10000 up")
         }
         return tether
     }
@@ -67,6 +68,9 @@ package final class Tether: Sendable {
         }
         return TetherTrace(bytes: bytes)
     }
+
+    /// Ends it as the end of the test does, and gives its wait status.
+    package func end() async throws -> Int32 { try await process.stop() }
 
     @discardableResult
     private func ask(_ command: String) async throws -> [Substring] {

@@ -1,7 +1,7 @@
 import Glibc
 
 /// A tether between two network namespaces, for tests: `test-tether <namespace> <namespace> <interface>`. Makes an
-/// interface of that name in each and carries frames between them until its standard input, which brings commands, ends.
+/// interface of that name in each and carries frames between them until its standard input ends; commands come there.
 @main
 enum TestTether {
     static func main() {
