@@ -15,7 +15,7 @@ struct LinkScenario: Sendable {
     /// What a link that is back may take until verified bytes flow again; printed beside what it took.
     static let budget = Duration.seconds(1)
     /// What fails a test, for a node of a debug build among twenty others on two cores.
-    static let bound = Duration.seconds(20)
+    static let bound = Duration.seconds(5)
     /// Connected, behind, and nothing moving for so long is a stall. The vehicle seals a chunk each second; the rest is
     /// the busy machine's.
     static let stall = Duration.seconds(5) + .seconds(3)
