@@ -105,15 +105,27 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(
             name: "NetworkTests",
-            dependencies: ["Model", "Reactor", "Storage", "HTTP", "Gateway", "TestSupport", "qnode"],
+            dependencies: [
+                "Model", "Reactor", "Storage", "HTTP", "Gateway", "TestSupport", "CTap", "qnode", "test-tether",
+            ],
             swiftSettings: strict),
         // Processes and network namespaces, for tests of several targets.
         .target(
-            name: "TestSupport", dependencies: ["Model", "Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
+            name: "TestSupport", dependencies: ["Model", "Reactor", "CTap", "test-tether"], path: "Tests/TestSupport",
+            swiftSettings: strict),
+        // Ethernet frames between two namespaces with the faults of a tether. Optimised in debug builds too: it must
+        // not be what limits a link.
+        .executableTarget(
+            name: "test-tether", dependencies: ["CTap"], path: "Tests/Tether",
+            swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        .target(name: "CTap", path: "Tests/CTap"),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
         .executableTarget(
-            name: "qnode-bench", dependencies: ["Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL"],
+            name: "qnode-bench",
+            dependencies: [
+                "Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL", "TestSupport", "test-tether",
+            ],
             path: "Tests/Bench", swiftSettings: strict),
     ]
 )

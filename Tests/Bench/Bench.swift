@@ -16,7 +16,11 @@ enum Bench {
         ("recovery", { try await RecoveryBench(place: $0).run() }),
         ("compare", { try await CompareBench(place: $0).run() }),
         ("amplification", { try await AmplificationBench(place: $0).run() }),
+        ("outage", { try await OutageBench(place: $0).run([(5, 3), (60, 2)]) }),
+        ("outage-long", { try await OutageBench(place: $0).run([(330, 1)]) }),
     ]
+    /// Taken only where they are asked for.
+    private static let long: Set<String> = ["outage-long"]
 
     static func main() {
         let names = Array(CommandLine.arguments.dropFirst())
@@ -25,7 +29,7 @@ enum Bench {
             print("usage: qnode-bench [\(all.map(\.name).joined(separator: "|"))]…")
             exit(2)
         }
-        let chosen = all.filter { names.isEmpty || names.contains($0.name) }
+        let chosen = all.filter { names.isEmpty ? !long.contains($0.name) : names.contains($0.name) }
         let loop = EventLoop()
         do {
             try loop.runBlocking {

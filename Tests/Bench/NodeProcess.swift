@@ -51,6 +51,12 @@ final class NodeProcess {
         pid = 0
     }
 
+    /// Whether it is still at work.
+    func isRunning() -> Bool {
+        if pid > 0, waitpid(pid, nil, WNOHANG) != 0 { pid = 0 }
+        return pid > 0
+    }
+
     /// Waits for its own end; what it used of the machine, its children among it.
     @discardableResult
     func finish() throws -> rusage {

@@ -19,7 +19,7 @@ struct LabNode: Sendable {
     /// Longer than anything takes on a machine that is busy with something else.
     static let patience = Duration.seconds(90)
 
-    private static func start(
+    static func start(
         _ lab: Lab, _ side: String, _ role: Role, name: String, _ options: [String]
     ) async throws -> LabNode {
         let startedAt = SystemClock.monotonic()
@@ -87,22 +87,29 @@ struct LabNode: Sendable {
         until kind: String, where condition: @escaping @Sendable (Fact) -> Bool = { _ in true }
     ) async throws -> [Fact] {
         try await within("a fact: \(kind)") {
-            let connection = try await connect()
-            let response = try await connection.send(
-                HTTPClientRequest(.get, "/v1/events?after=0", bodyTime: Self.patience))
-            var parser = ServerSentEventParser()
             var facts: [Fact] = []
-            while let bytes = try await response.body.next() {
-                for event in try parser.consume(bytes) {
-                    guard let fact = RecordedFact(parsing: Array(event.data.utf8))?.fact else { continue }
-                    facts.append(fact)
-                    guard event.name == kind, condition(fact) else { continue }
-                    await connection.close()
-                    return facts
-                }
+            try await follow { fact in
+                facts.append(fact)
+                return fact.body.kind == kind && condition(fact)
             }
-            throw ChildError(description: "\(name) ended its events before a fact: \(kind)")
+            return facts
         }
+    }
+
+    /// Shows `isEnough` every fact of the node's log, and those that come, until it says so.
+    func follow(_ isEnough: (Fact) -> Bool) async throws {
+        let connection = try await connect()
+        let response = try await connection.send(
+            HTTPClientRequest(.get, "/v1/events?after=0", bodyTime: Self.patience))
+        var parser = ServerSentEventParser()
+        while let bytes = try await response.body.next() {
+            for event in try parser.consume(bytes) {
+                guard let fact = RecordedFact(parsing: Array(event.data.utf8))?.fact, isEnough(fact) else { continue }
+                await connection.close()
+                return
+            }
+        }
+        throw ChildError(description: "\(name) ended its events")
     }
 
     // MARK: Asking

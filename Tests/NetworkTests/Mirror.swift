@@ -33,8 +33,8 @@ struct Mirror: Sendable {
     /// Stops the recording, waits until the topside holds its end and every chunk, and compares the two stores byte by
     /// byte. Gives the vehicle's sessions.
     @discardableResult
-    func converged() async throws -> [SessionForm] {
-        try await vehicle.call(HTTPClientRequest(.delete, "/v1/recordings/current"))
+    func converged(isRecording: Bool = true) async throws -> [SessionForm] {
+        if isRecording { try await vehicle.call(HTTPClientRequest(.delete, "/v1/recordings/current")) }
         let recorded = try await vehicle.get([SessionForm].self, "/v1/sessions")
         for session in recorded {
             let mirrored = try await topside.within("session \(session.id) complete") {

@@ -161,6 +161,14 @@ package actor Child {
         }
     }
 
+    /// Writes one line to its standard input.
+    package func tell(_ line: String) throws {
+        let bytes = Array("\(line)\n".utf8)
+        guard input >= 0, send(input, bytes, bytes.count, Int32(MSG_NOSIGNAL)) == bytes.count else {
+            throw ChildError(description: "\(name) does not take: \(line)\n\(last)")
+        }
+    }
+
     /// What it said last.
     package var last: String { lines.suffix(12).joined(separator: "\n") }
 

@@ -13,12 +13,15 @@ package actor Lab {
         case bridge
         /// A switch that passes broadcasts and what is addressed to one host, and drops every multicast packet.
         case deafBridge
+        /// A cable that does what it is told: `lab.tether` tells it. Both ends see it unplugged.
+        case tether(TetherShape = TetherShape())
     }
 
     package nonisolated let loop = EventLoop(name: "lab")
     package nonisolated let folder: String
     private let prefix: String
     private let wiring: Wiring
+    private var line: Tether?
     private var janitor: Child?
     private var children: [Child] = []
 
@@ -36,8 +39,13 @@ package actor Lab {
         return nil
     }()
 
+    /// Why no tether can be made here, or nil.
+    package static let tetherObstacle: String? = {
+        obstacle ?? (access("/dev/net/tun", R_OK | W_OK) == 0 ? nil : "/dev/net/tun is not there")
+    }()
+
     /// For those who read why a suite was skipped.
-    package static var excuse: String { obstacle ?? "nothing is missing" }
+    package static var excuse: String { tetherObstacle ?? "nothing is missing" }
 
     private static func find(_ tool: String) -> String? {
         ["/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/"].map { $0 + tool }.first { access($0, X_OK) == 0 }
@@ -105,6 +113,15 @@ package actor Lab {
         switch wiring {
         case .cable: try cable("tether", "10.77.0")
         case .bridge, .deafBridge: try bridge()
+        case .tether(let shape): line = try await Tether.open(self, "tether", "10.77.0", shape)
+        }
+    }
+
+    /// Of a lab with this wiring.
+    package var tether: Tether {
+        get throws {
+            guard let line else { throw ChildError(description: "this lab has no tether: it is wired by \(wiring)") }
+            return line
         }
     }
 
@@ -157,17 +174,19 @@ extension Lab {
     }
 
     /// Takes host b off the tether.
-    package func unplug() throws {
+    package func unplug() async throws {
         switch wiring {
         case .cable: try ip("b", "link set tether down")
         case .bridge, .deafBridge: try ip("s", "link set port-b nomaster")
+        case .tether: try await tether.carrier(false)
         }
     }
 
-    package func plugIn() throws {
+    package func plugIn() async throws {
         switch wiring {
         case .cable: try ip("b", "link set tether up")
         case .bridge, .deafBridge: try ip("s", "link set port-b master switch")
+        case .tether: try await tether.carrier(true)
         }
     }
 
@@ -204,6 +223,13 @@ extension Lab {
             on: loop, name, ["ip", "netns", "exec", space(side), "setpriv", "--pdeathsig", "KILL"] + command,
             environment: environment.merging(["DBUS_SYSTEM_BUS_ADDRESS": "unix:path=\(folder)/\(side).bus"]) { $1 },
             ending: ending)
+        children.append(child)
+        return child
+    }
+
+    /// A process in the host's own namespaces. It is killed when this process ends, and its input ends with it.
+    func start(_ name: String, _ command: [String]) async throws -> Child {
+        let child = try await Child.start(on: loop, name, ["setpriv", "--pdeathsig", "KILL"] + command)
         children.append(child)
         return child
     }
