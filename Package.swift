@@ -111,6 +111,12 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Model", "Reactor"], path: "Tests/TestSupport", swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Several nodes on one thread, under a clock and a network that a seed makes: Deploy/simulate runs it.
+        .target(
+            name: "Simulation", dependencies: ["Model", "Reactor", "Storage", "Replication"],
+            path: "Tests/Simulation", swiftSettings: strict),
+        .executableTarget(
+            name: "qnode-sim", dependencies: ["Simulation"], path: "Tests/SimulationRun", swiftSettings: strict),
         // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
         .executableTarget(
             name: "qnode-bench", dependencies: ["Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL"],

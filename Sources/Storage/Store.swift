@@ -16,6 +16,13 @@ package final class Store: Sendable {
             scrub = DiskLane(name: "scrub")
         }
 
+        /// Lanes of somebody else, who runs them.
+        package init(commit: DiskLane, admit: DiskLane, scrub: DiskLane) {
+            self.commit = commit
+            self.admit = admit
+            self.scrub = scrub
+        }
+
         package func stop() {
             commit.stop()
             admit.stop()

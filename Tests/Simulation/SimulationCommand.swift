@@ -1,0 +1,133 @@
+import FoundationEssentials
+import Glibc
+import Model
+import Reactor
+
+/// `qnode-sim`: runs worlds, one after another. `--seeds N --from S --step K`, or `--seed S [--trace]`.
+package enum SimulationCommand {
+    package static func main() {
+        // Sets and dictionaries are iterated in an order that depends on this.
+        guard getenv("SWIFT_DETERMINISTIC_HASHING") != nil else { again() }
+        var options = Options()
+        do { options = try Options(CommandLine.arguments.dropFirst()) } catch {
+            print("qnode-sim: \(error)")
+            exit(2)
+        }
+        let root = "\(memory())/qnode-sim-\(getpid())"
+        var total = Total()
+        let began = SystemClock.monotonic()
+        for count in 0..<options.seeds {
+            let seed = options.from + UInt64(count) * options.step
+            Mark.seed.withLock { $0 = seed }
+            let outcome = run(seed, root, options.isTraced)
+            total.add(outcome)
+            if options.seeds == 1 { print("seed \(seed): hash \(String(outcome.hash, radix: 16)), \(outcome.jobs) jobs") }
+            guard let failure = outcome.failure else { continue }
+            print("FAILED seed \(seed): \(failure)")
+            print("  again: Deploy/simulate --seed \(seed)")
+            total.failures += 1
+            if total.failures >= options.failures { break }
+        }
+        print(total.text(began.duration(to: SystemClock.monotonic())))
+        exit(total.failures == 0 ? 0 : 1)
+    }
+
+    private static func run(_ seed: UInt64, _ root: String, _ isTraced: Bool) -> World.Outcome {
+        do {
+            return try World(seed: seed, root: root, trace: Trace(write: isTraced ? { print($0) } : nil)).run()
+        } catch {
+            print("qnode-sim: \(error)")
+            exit(2)
+        }
+    }
+
+    private static func memory() -> String {
+        access("/dev/shm", W_OK) == 0 ? "/dev/shm" : FileManager.default.temporaryDirectory.path
+    }
+
+    private static func again() -> Never {
+        setenv("SWIFT_DETERMINISTIC_HASHING", "1", 1)
+        var arguments: [UnsafeMutablePointer<CChar>?] = CommandLine.arguments.map { strdup($0) } + [nil]
+        execv("/proc/self/exe", &arguments)
+        perror("qnode-sim")
+        exit(2)
+    }
+
+    private enum Mark {
+        static let seed = Locked<UInt64>(0)
+    }
+
+    private struct Options {
+        var seeds = 1
+        var from: UInt64 = 1
+        var step: UInt64 = 1
+        var failures = 1
+        var isTraced = false
+
+        init() {}
+
+        init(_ arguments: some Sequence<String>) throws(Complaint) {
+            var rest = arguments.makeIterator()
+            while let option = rest.next() {
+                switch option {
+                case "--seed": from = UInt64(try Self.number(option, rest.next()))
+                case "--seeds": seeds = try Self.number(option, rest.next())
+                case "--from": from = UInt64(try Self.number(option, rest.next()))
+                case "--step": step = UInt64(try Self.number(option, rest.next()))
+                case "--failures": failures = try Self.number(option, rest.next())
+                case "--trace": isTraced = true
+                default: throw Complaint(description: "\(option) is no option")
+                }
+            }
+        }
+
+        private static func number(_ option: String, _ text: String?) throws(Complaint) -> Int {
+            guard let text, let number = Int(text), number >= 0 else {
+                throw Complaint(description: "\(option) wants a number")
+            }
+            return number
+        }
+    }
+
+    private struct Complaint: Error, CustomStringConvertible { let description: String }
+
+    private struct Total {
+        var worlds = 0
+        var failures = 0
+        var figures = Figures()
+        var catchUps: [Duration] = []
+        var stalls: [Duration] = []
+        var time = Duration.zero
+
+        mutating func add(_ outcome: World.Outcome) {
+            worlds += 1
+            let one = outcome.figures
+            figures.chunks += one.chunks
+            figures.requests += one.requests
+            figures.mishaps += one.mishaps
+            figures.starts += one.starts
+            figures.carried += one.carried
+            figures.needed += one.needed
+            catchUps.append(one.catchUp)
+            stalls.append(one.stall)
+            time += outcome.time
+        }
+
+        func text(_ took: Duration) -> String {
+            func quantiles(_ values: [Duration]) -> String {
+                let sorted = values.sorted()
+                guard let last = sorted.last else { return "" }
+                let middle = sorted[sorted.count / 2].inSeconds
+                let most = sorted[sorted.count * 99 / 100].inSeconds
+                return "median \(Int(middle)) s, 99 % \(Int(most)) s, longest \(Int(last.inSeconds)) s"
+            }
+            return """
+                \(worlds) worlds, \(failures) failed, \(Int(took.inSeconds * 10)) tenths of a second, \
+                \(Int(time.inSeconds)) s of their time; \(figures.starts) starts of nodes, \(figures.mishaps) mishaps, \
+                \(figures.chunks) chunks, \(figures.requests) requests for chunks, \(figures.carried) bytes carried for \
+                \(figures.needed) held beyond their author
+                everything everywhere: \(quantiles(catchUps)); longest stall: \(quantiles(stalls))
+                """
+        }
+    }
+}
