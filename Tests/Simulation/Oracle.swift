@@ -65,8 +65,7 @@ final class Oracle: @unchecked Sendable {
         guard case .chunk(let chunk) = known.fact.body, process.isAlive else { return }
         let (node, id) = (process.node, chunk.sha256)
         guard damaged[node.number]?.contains(id) != true else { return }
-        let file = "\(node.path)/chunks/\(id.description.prefix(2))/\(id)"
-        if !FileManager.default.fileExists(atPath: file) {
+        if !FileManager.default.fileExists(atPath: node.file(of: id)) {
             sim.fail("node \(node.number) announces \(known.fact.name), but chunk \(id) is not there")
         }
     }
@@ -128,14 +127,15 @@ final class Oracle: @unchecked Sendable {
         let reasons = process.disk.failureCount
         transfer.failuresBefore = reasons
         defer { transfers.append(transfer) }
+        let before = transfers.filter { $0.id == transfer.id && $0.link.client.node === process.node }
+        // A wrong byte may have stood in the partial file for long.
+        let isSpoilt = before.contains { $0.isCorrupt } || damaged[process.node.number]?.contains(transfer.id) == true
         var reached: Int64 = 0
-        for earlier in transfers where earlier.id == transfer.id && earlier.link.client === process {
+        for earlier in before where earlier.link.client === process {
             if !earlier.isOver {
                 return sim.fail("node \(process.node.number) asks for chunk \(transfer.id) while it is on its way")
             }
-            let isExcused =
-                earlier.isCorrupt || earlier.failuresBefore != reasons || process.disk.isDead
-                || damaged[process.node.number]?.contains(transfer.id) == true
+            let isExcused = isSpoilt || earlier.failuresBefore != reasons || process.disk.isDead
             if earlier.isWhole, !isExcused {
                 return sim.fail(
                     "node \(process.node.number) asks for chunk \(transfer.id) again, which it was given whole")
@@ -160,6 +160,15 @@ final class Oracle: @unchecked Sendable {
             }
             guard let held = try? await store.holdings().holdings else { return "node \(node.number) has no index" }
             holdings[node.number] = held
+            if process.recorder?.isSettled == false { return "node \(node.number) still records" }
+            for (name, known) in known where held.contains(name) {
+                guard case .chunk(let chunk) = known.fact.body, damaged[node.number]?.contains(chunk.sha256) == true
+                else { continue }
+                guard FileManager.default.fileExists(atPath: node.file(of: chunk.sha256)) else {
+                    await store.suspect([chunk.sha256], log: false)
+                    return "node \(node.number) has not noticed that \(chunk.sha256) is gone"
+                }
+            }
         }
         for node in nodes {
             guard let own = node.process?.incarnation else { return "node \(node.number) does not run" }

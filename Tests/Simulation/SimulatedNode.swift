@@ -77,6 +77,8 @@ final class SimulatedNode: @unchecked Sendable {
             bootID: BootID(high: 0x4000, low: 0x8000_0000_0000_0000 + UInt64(boot)))
     }
 
+    func file(of id: ChunkID) -> String { "\(path)/chunks/\(id.description.prefix(2))/\(id)" }
+
     func scope(of other: SimulatedNode) -> FollowScope {
         follow.scope(of: other.role, isConfigured: !Set(peers).isDisjoint(with: other.endpoints))
     }

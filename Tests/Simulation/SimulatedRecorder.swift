@@ -12,6 +12,10 @@ final class SimulatedRecorder: @unchecked Sendable {
     private var next: [StreamName: Int64] = [:]
     /// What has been given to the store and not taken: given again, whole.
     private var pending: [RowBatch] = []
+    /// Sessions of an earlier process that are still to be ended.
+    private var abandoned: [SessionID] = []
+    /// It is quiet, and nothing is open.
+    private(set) var isSettled = false
 
     private var sim: Simulator { process.node.sim }
     private var ledger: Ledger { process.node.oracle.ledger }
@@ -46,6 +50,7 @@ final class SimulatedRecorder: @unchecked Sendable {
     private func resume() async {
         let open = await store.openSessions().sorted { $0.id < $1.id }
         guard let last = open.last else { return }
+        abandoned = open.dropLast().map(\.id)
         session = last.id
         streams = last.opening.streams.map(\.name)
         for stream in streams { next[stream] = (last.totals[stream]?.rows ?? 0) + (last.lostRows[stream] ?? 0) }
@@ -53,6 +58,10 @@ final class SimulatedRecorder: @unchecked Sendable {
 
     private func step() async throws {
         guard pending.isEmpty else { return try await commit() }
+        if let old = abandoned.last {
+            _ = try await store.endSession(old, reason: SessionEnd.Reason.interrupted)
+            abandoned.removeLast()
+        }
         guard let session else { return try await begin() }
         switch sim.number(0...19) {
         case 0: try await end(session)
@@ -115,9 +124,13 @@ final class SimulatedRecorder: @unchecked Sendable {
 
     /// Nothing is recorded any more: what is open is brought to an end or sealed.
     private func settle() async throws {
-        guard let session else { return }
+        while let old = abandoned.last {
+            _ = try await store.endSession(old, reason: SessionEnd.Reason.interrupted)
+            abandoned.removeLast()
+        }
+        guard let session, !isSettled else { return isSettled = true }
         try await commit()
-        if sim.chance(0.5) { return try await end(session) }
-        _ = try await store.seal(session)
+        if sim.chance(0.5) { try await end(session) } else { _ = try await store.seal(session) }
+        isSettled = true
     }
 }

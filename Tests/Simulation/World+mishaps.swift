@@ -87,7 +87,7 @@ extension World {
         let held = oracle.transfers.filter { $0.isWhole && $0.link.client.node === node }.map(\.id)
         guard !held.isEmpty else { return }
         let id = sim.pick(held)
-        let file = "\(node.path)/chunks/\(id.description.prefix(2))/\(id)"
+        let file = node.file(of: id)
         guard FileManager.default.fileExists(atPath: file) else { return }
         oracle.damages(id, of: node)
         do { try FileManager.default.removeItem(atPath: file) } catch { sim.fail("\(error)") }
