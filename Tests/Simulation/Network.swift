@@ -30,6 +30,8 @@ final class Network: @unchecked Sendable {
         return path
     }
 
+    func setWeather(_ weather: Weather, _ one: Int, _ other: Int) { paths[Pair(one, other)] = Path(weather) }
+
     var openLinks: [Link] { links.filter { !$0.isOver } }
 
     func forget(_ link: Link) { links.removeAll { $0 === link } }

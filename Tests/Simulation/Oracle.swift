@@ -18,6 +18,8 @@ final class Oracle: @unchecked Sendable {
     var nodes: [SimulatedNode] = []
     /// The world has become quiet: nothing is recorded any more, and all that is behind has to catch up.
     var isQuiet = false
+    /// Nothing starts any more.
+    var isOver = false
     private(set) var known: [FactName: Known] = [:]
     private var names: [[UInt8]: FactName] = [:]
     private var missions: [SessionID: String] = [:]
@@ -44,7 +46,7 @@ final class Oracle: @unchecked Sendable {
     }
 
     @discardableResult
-    private func register(_ bytes: [UInt8]) -> Known? {
+    func register(_ bytes: [UInt8]) -> Known? {
         if let name = names[bytes] { return known[name] }
         guard let recorded = RecordedFact(parsing: bytes) else { return nil }
         let name = recorded.fact.name
@@ -151,45 +153,64 @@ final class Oracle: @unchecked Sendable {
 
     // MARK: In the end
 
-    /// What keeps a node from being through; nil where everything is where it should be.
-    func whatIsMissing() async -> String? {
-        var holdings: [Int: Holdings] = [:]
+    /// Facts that a node has to get and another one holds.
+    struct Lack: Sendable {
+        let node: Int
+        let from: Int
+        let missing: Holdings
+        let text: String
+    }
+
+    /// What keeps the world from being through; empty where everything is where it should be.
+    func whatIsMissing() async -> [Lack] {
+        func trouble(_ node: SimulatedNode, _ text: String) -> [Lack] {
+            [Lack(node: node.number, from: node.number, missing: Holdings(), text: "node \(node.number) \(text)")]
+        }
+        var holdings: [Holdings] = []
         for node in nodes {
             guard let process = node.process, process.isServing, let store = process.store else {
-                return "node \(node.number) does not run"
+                return trouble(node, "does not run")
             }
-            guard let held = try? await store.holdings().holdings else { return "node \(node.number) has no index" }
-            holdings[node.number] = held
-            if process.recorder?.isSettled == false { return "node \(node.number) still records" }
-            for (name, known) in known where held.contains(name) {
-                guard case .chunk(let chunk) = known.fact.body, damaged[node.number]?.contains(chunk.sha256) == true
-                else { continue }
-                guard FileManager.default.fileExists(atPath: node.file(of: chunk.sha256)) else {
-                    await store.suspect([chunk.sha256], log: false)
-                    return "node \(node.number) has not noticed that \(chunk.sha256) is gone"
-                }
+            guard let held = try? await store.holdings().holdings else { return trouble(node, "has no index") }
+            holdings.append(held)
+            if process.recorder?.isSettled == false { return trouble(node, "still records") }
+            if let gone = unnoticed(held, at: node) {
+                await store.suspect([gone], log: false)
+                return trouble(node, "has not noticed that \(gone) is gone")
             }
         }
-        for node in nodes {
-            guard let own = node.process?.incarnation else { return "node \(node.number) does not run" }
-            for other in nodes where other !== node {
-                guard let theirs = holdings[other.number], let mine = holdings[node.number] else { continue }
-                var missing = theirs.subtracting(mine)
-                switch node.scope(of: other) {
-                case .nothing: continue
-                case .ownFacts: missing = missing.filtered { $0 == node.id }
-                case .everything: break
-                }
-                for (name, known) in known where missing.contains(name) && !isWanted(known.fact, by: node) {
-                    missing.remove(name)
-                }
-                // Nobody tells a process what it wrote itself.
-                missing = missing.removing(author: node.id, incarnation: own)
-                if let author = missing.authors.keys.min(), let process = missing.authors[author]?.keys.min() {
-                    return "node \(node.number) lacks \(missing.count) facts that node \(other.number) holds, of "
-                        + "\(author.short) \(process): \(missing[author, process])"
-                }
-            }
+        return nodes.flatMap { node in
+            nodes.compactMap { other in other === node ? nil : lack(of: node, holdings, other) }
+        }
+    }
+
+    private func lack(of node: SimulatedNode, _ holdings: [Holdings], _ other: SimulatedNode) -> Lack? {
+        var missing = holdings[other.number].subtracting(holdings[node.number])
+        switch node.scope(of: other) {
+        case .nothing: return nil
+        case .ownFacts: missing = missing.filtered { $0 == node.id }
+        case .everything: break
+        }
+        guard !missing.isEmpty, let own = node.process?.incarnation else { return nil }
+        for (name, known) in known where missing.contains(name) && !isWanted(known.fact, by: node) {
+            missing.remove(name)
+        }
+        // Nobody tells a process what it wrote itself.
+        missing = missing.removing(author: node.id, incarnation: own)
+        guard let author = missing.authors.keys.min(), let process = missing.authors[author]?.keys.min() else {
+            return nil
+        }
+        return Lack(
+            node: node.number, from: other.number, missing: missing,
+            text: "node \(node.number) lacks \(missing.count) facts that node \(other.number) holds, of "
+                + "\(author.short) \(process): \(missing[author, process])")
+    }
+
+    private func unnoticed(_ held: Holdings, at node: SimulatedNode) -> ChunkID? {
+        guard let damaged = damaged[node.number] else { return nil }
+        for (name, known) in known where held.contains(name) {
+            guard case .chunk(let chunk) = known.fact.body, damaged.contains(chunk.sha256) else { continue }
+            if !FileManager.default.fileExists(atPath: node.file(of: chunk.sha256)) { return chunk.sha256 }
         }
         return nil
     }

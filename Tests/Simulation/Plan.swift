@@ -17,7 +17,7 @@ struct Plan {
         nodes = sim.pick([2, 2, 2, 3, 3, 4, 5])
         vehicles = sim.number(1...nodes - 1)
         isRough = sim.chance(0.6)
-        turbulence = sim.seconds(5...30)
+        turbulence = sim.seconds(4...20)
         mishaps = sim.pick([0, 1, 2, 3, 4, 6, 8])
         scrubs = sim.chance(0.25)
         failsDisks = sim.chance(0.3)

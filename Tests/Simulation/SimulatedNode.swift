@@ -91,7 +91,7 @@ final class SimulatedNode: @unchecked Sendable {
 
     /// Starts a process, which opens what it finds.
     func start() {
-        guard process == nil else { return }
+        guard process == nil, !oracle.isOver else { return }
         processCount += 1
         isOn = true
         countedCalls = 0

@@ -56,10 +56,17 @@ final class Path {
     }
 
     var weather: Weather
+    /// As it was before it became calm.
+    private(set) var stormy: Weather
     var cut: Cut?
     /// When the last byte that is on its way has left, in each direction.
     var busyUntil: [Bool: Int64] = [:]
     var held: [() -> Void] = []
 
-    init(_ weather: Weather) { self.weather = weather }
+    init(_ weather: Weather) {
+        self.weather = weather
+        stormy = weather
+    }
+
+    func calm() { weather = stormy.calmed }
 }

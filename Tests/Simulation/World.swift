@@ -49,7 +49,7 @@ final class World: @unchecked Sendable {
                 node.peers.append(sim.pick(other.endpoints))
             }
             for other in nodes where other.number < node.number {
-                network.path(node.number, other.number).weather = Weather(sim, isRough: plan.isRough)
+                network.setWeather(Weather(sim, isRough: plan.isRough), node.number, other.number)
             }
         }
     }
@@ -91,8 +91,7 @@ final class World: @unchecked Sendable {
         network.mendAll()
         for node in nodes {
             for other in nodes where other.number < node.number {
-                let path = network.path(node.number, other.number)
-                path.weather = path.weather.calmed
+                network.path(node.number, other.number).calm()
             }
             node.process?.disk.failing = 0
             node.process?.disk.callsLeft = nil
@@ -104,31 +103,30 @@ final class World: @unchecked Sendable {
     /// Waits until nothing is missing; looks each second how it goes.
     private func catchUp() {
         let began = sim.now
-        var progress = Progress(self)
-        var missing: String?
-        repeat {
+        var progress = Progress()
+        while sim.failure == nil {
             let next = sim.now + 1_000_000_000
             sim.after(.seconds(1)) {}
             sim.run { sim.now >= next }
-            missing = ask { await self.oracle.whatIsMissing() }
-            if missing == nil {
-                if oracle.figures.catchUp == .zero {
-                    oracle.note { $0.catchUp = .nanoseconds(sim.now - began) }
-                }
+            let lacks = ask { await self.oracle.whatIsMissing() } ?? []
+            progress.look(self, lacks)
+            var missing = lacks.first?.text
+            if lacks.isEmpty {
+                if oracle.figures.catchUp == .zero { oracle.note { $0.catchUp = .nanoseconds(sim.now - began) } }
                 missing = ask { await self.oracle.whatIsNotAcknowledged() }
             }
-            progress.look(self, missing: missing)
-            if missing != nil, sim.now - began > Self.patience.nanoseconds {
-                sim.fail("\(missing ?? "") after \(Self.patience) of quiet")
-            }
-        } while sim.failure == nil && missing != nil
+            guard let missing else { return }
+            if sim.now - began > Self.patience.nanoseconds { sim.fail("\(missing) after \(Self.patience) of quiet") }
+        }
     }
 
     /// What an async question answers, in the simulator's own time.
     private func ask<Answer: Sendable>(_ question: @escaping @Sendable () async -> Answer?) -> Answer? {
         let box = Box<Answer>()
         asker.run(question, into: box)
-        sim.run { box.isAnswered }
+        let deadline = sim.now + 60_000_000_000
+        sim.run { box.isAnswered || sim.now > deadline }
+        if !box.isAnswered { sim.fail("a store does not answer") }
         return box.answer
     }
 
@@ -156,38 +154,21 @@ final class World: @unchecked Sendable {
                 return nil
             }
         }
-        if sim.failure == nil, let open = oracle.openTransfers.first { sim.fail("chunk \(open.id) is still on its way") }
+        // One that nobody wants any more, on a connection that died in silence, is given up in its time.
+        let limit = sim.now + (Limits.chunkStallTime + .seconds(3)).nanoseconds
+        sim.run { oracle.openTransfers.isEmpty || sim.now > limit }
+        if let open = oracle.openTransfers.first { sim.fail("chunk \(open.id) is on its way for ever") }
         oracle.note { figures in figures.carried = oracle.transfers.reduce(0) { $0 + $1.read } }
         guard sim.failure == nil else { return }
+        oracle.isOver = true
         for node in nodes {
             node.isOn = false
             node.stop()
         }
-        sim.run { nodes.allSatisfy { $0.process == nil } }
+        let deadline = sim.now + 60_000_000_000
+        sim.run { nodes.allSatisfy { $0.process == nil } || sim.now > deadline }
+        if let node = nodes.first(where: { $0.process != nil }) { sim.fail("node \(node.number) does not end") }
         if let link = network.openLinks.first { sim.fail("link \(link.number) is open though nobody runs") }
     }
 }
 
-/// Whether a node that is behind and connected gets anything.
-struct Progress {
-    private var since: [Int: Int64] = [:]
-    private var last: [Int: Int64] = [:]
-
-    init(_ world: World) {}
-
-    mutating func look(_ world: World, missing: String?) {
-        let (sim, oracle) = (world.sim, world.oracle)
-        for node in world.nodes {
-            let reached = oracle.transfers.reduce(Int64(0)) { $1.link.client.node === node ? $0 + $1.read : $0 }
-            let facts = node.process?.announced.count ?? 0
-            let isConnected = world.network.openLinks.contains { $0.client.node === node }
-            let mark = reached &* 1_000_003 &+ facts
-            if missing == nil || !isConnected || last[node.number] != mark { since[node.number] = sim.now }
-            last[node.number] = mark
-            let stall = Duration.nanoseconds(sim.now - (since[node.number] ?? sim.now))
-            if missing?.hasPrefix("node \(node.number) lacks") == true {
-                oracle.note { $0.stall = max($0.stall, stall) }
-            }
-        }
-    }
-}
