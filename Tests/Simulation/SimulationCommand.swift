@@ -2,6 +2,7 @@ import FoundationEssentials
 import Glibc
 import Model
 import Reactor
+import Synchronization
 
 /// `qnode-sim`: runs worlds, one after another. `--seeds N --from S --step K`, or `--seed S [--trace]`.
 package enum SimulationCommand {
@@ -14,11 +15,12 @@ package enum SimulationCommand {
             exit(2)
         }
         let root = "\(memory())/qnode-sim-\(getpid())"
+        announceTraps()
         var total = Total()
         let began = SystemClock.monotonic()
         for count in 0..<options.seeds {
             let seed = options.from + UInt64(count) * options.step
-            Mark.seed.withLock { $0 = seed }
+            Mark.seed.store(seed, ordering: .relaxed)
             let outcome = run(seed, root, options.isTraced)
             total.add(outcome)
             if options.seeds == 1 { print("seed \(seed): hash \(String(outcome.hash, radix: 16)), \(outcome.jobs) jobs") }
@@ -53,8 +55,22 @@ package enum SimulationCommand {
         exit(2)
     }
 
+    /// A trap in a world says which one it was.
+    private static func announceTraps() {
+        for number in [SIGILL, SIGTRAP, SIGSEGV, SIGBUS, SIGABRT] {
+            signal(number) { number in
+                var text: [UInt8] = []
+                text.append(contentsOf: "FAILED seed ".utf8)
+                text.append(contentsOf: "\(Mark.seed.load(ordering: .relaxed)): the program was trapped\n".utf8)
+                _ = text.withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
+                signal(number, SIG_DFL)
+                raise(number)
+            }
+        }
+    }
+
     private enum Mark {
-        static let seed = Locked<UInt64>(0)
+        static let seed = Atomic<UInt64>(0)
     }
 
     private struct Options {
@@ -121,12 +137,13 @@ package enum SimulationCommand {
                 let most = sorted[sorted.count * 99 / 100].inSeconds
                 return "median \(Int(middle)) s, 99 % \(Int(most)) s, longest \(Int(last.inSeconds)) s"
             }
+            let seconds = "\(Int(took.inSeconds.rounded())) s"
             return """
-                \(worlds) worlds, \(failures) failed, \(Int(took.inSeconds * 10)) tenths of a second, \
-                \(Int(time.inSeconds)) s of their time; \(figures.starts) starts of nodes, \(figures.mishaps) mishaps, \
-                \(figures.chunks) chunks, \(figures.requests) requests for chunks, \(figures.carried) bytes carried for \
-                \(figures.needed) held beyond their author
-                everything everywhere: \(quantiles(catchUps)); longest stall: \(quantiles(stalls))
+                \(worlds) worlds in \(seconds), \(failures) failed; \(Int(time.inSeconds)) s of their own time, \
+                \(figures.starts) starts, \(figures.mishaps) mishaps, \(figures.chunks) seals, \
+                \(figures.requests) requests for chunks, \(Magnitude.bytes(figures.carried)) carried for \
+                \(Magnitude.bytes(figures.needed)) that are held beyond their author
+                everything everywhere: \(quantiles(catchUps)); nothing moving: \(quantiles(stalls))
                 """
         }
     }
