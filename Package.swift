@@ -117,6 +117,9 @@ let package = Package(
             path: "Tests/Simulation", swiftSettings: strict),
         .executableTarget(
             name: "qnode-sim", dependencies: ["Simulation"], path: "Tests/SimulationRun", swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["TestSupport", "Simulation", "qnode-sim"],
+            swiftSettings: strict),
         // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
         .executableTarget(
             name: "qnode-bench", dependencies: ["Model", "Reactor", "Storage", "HTTP", "Node", "COpenSSL"],

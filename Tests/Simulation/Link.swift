@@ -115,7 +115,13 @@ final class Link: PeerLink, @unchecked Sendable {
 
     func postHave(_ statement: HoldingsStatement) async throws -> Bool {
         network.oracle?.stated(statement, by: client, to: server)
-        return try await call("statement") { [client] in try await $0.took(statement, from: client) }
+        var holdings = statement.holdings
+        if network.lies {
+            holdings.insert(FactName(author: server.node.id, incarnation: server.incarnation, n: 1_000_000))
+        }
+        let heard = HoldingsStatement(
+            epoch: statement.epoch, head: statement.head, isWhole: statement.isWhole, holdings: holdings)
+        return try await call("statement") { [client] in try await $0.took(heard, from: client) }
     }
 
     func facts(in ranges: Holdings) async throws -> FactsAnswer {

@@ -7,6 +7,8 @@ final class Network: @unchecked Sendable {
     let sim: Simulator
     /// Sees what is said and carried.
     weak var oracle: Oracle?
+    /// What nodes state arrives with more than they said.
+    var lies = false
     var nodes: [SimulatedNode] = []
     private(set) var links: [Link] = []
     private var paths: [Pair: Path] = [:]

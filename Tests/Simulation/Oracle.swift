@@ -1,8 +1,8 @@
 import FoundationEssentials
 import Model
 import Reactor
-@testable import Replication
 
+@testable import Replication
 @testable import Storage
 
 /// Sees everything that nodes say and carry, and knows the laws.
@@ -124,7 +124,8 @@ final class Oracle: @unchecked Sendable {
         let process = transfer.link.client
         figures.requests += 1
         sim.trace.note(
-            sim.now, "node \(process.node.number) asks \(transfer.link.server.node.number) for "
+            sim.now,
+            "node \(process.node.number) asks \(transfer.link.server.node.number) for "
                 + "\(transfer.id.description.prefix(8)) from \(transfer.offset)")
         let reasons = process.disk.failureCount
         transfer.failuresBefore = reasons

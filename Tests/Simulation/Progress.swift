@@ -17,7 +17,8 @@ struct Progress {
             let facts = node.process?.announced.count ?? 0
             let mark = reached &* 1_000_003 &+ facts
             let isConnected = world.network.openLinks.contains { link in
-                link.client.node === node && lacks.contains { $0.node == node.number && $0.from == link.server.node.number }
+                link.client.node === node
+                    && lacks.contains { $0.node == node.number && $0.from == link.server.node.number }
             }
             if !isConnected || last[node.number] != mark || isExcused(node, world) { since[node.number] = sim.now }
             last[node.number] = mark

@@ -68,7 +68,9 @@ final class SimulatedNode: @unchecked Sendable {
         guard let disk = process?.disk else { return }
         let calls = disk.callCount - countedCalls
         countedCalls = disk.callCount
-        if calls > 0, diskDelay > .zero { lane.blockedUntil = max(lane.blockedUntil, sim.now) + Int64(calls) * diskDelay.nanoseconds }
+        if calls > 0, diskDelay > .zero {
+            lane.blockedUntil = max(lane.blockedUntil, sim.now) + Int64(calls) * diskDelay.nanoseconds
+        }
     }
 
     func reading() -> ClockReading {

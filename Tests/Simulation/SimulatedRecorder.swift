@@ -66,7 +66,8 @@ final class SimulatedRecorder: @unchecked Sendable {
         switch sim.number(0...19) {
         case 0: try await end(session)
         case 1...5: try await seal(session)
-        case 6: try await store.record(.marker(Marker(id: "m\(sim.now)", type: "note", text: "x", row: nil)), in: session)
+        case 6:
+            try await store.record(.marker(Marker(id: "m\(sim.now)", type: "note", text: "x", row: nil)), in: session)
         default:
             for stream in streams where sim.chance(0.7) { pending.append(batch(session, stream)) }
             try await commit()

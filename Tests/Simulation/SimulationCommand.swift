@@ -4,7 +4,8 @@ import Model
 import Reactor
 import Synchronization
 
-/// `qnode-sim`: runs worlds, one after another. `--seeds N --from S --step K`, or `--seed S [--trace]`.
+/// `qnode-sim`: runs worlds, one after another. `--seeds N --from S --step K`, or `--seed S [--trace]`;
+/// `--defect NAME` plants one that has to be found.
 package enum SimulationCommand {
     package static func main() {
         // Sets and dictionaries are iterated in an order that depends on this.
@@ -21,9 +22,11 @@ package enum SimulationCommand {
         for count in 0..<options.seeds {
             let seed = options.from + UInt64(count) * options.step
             Mark.seed.store(seed, ordering: .relaxed)
-            let outcome = run(seed, root, options.isTraced)
+            let outcome = run(seed, root, options)
             total.add(outcome)
-            if options.seeds == 1 { print("seed \(seed): hash \(String(outcome.hash, radix: 16)), \(outcome.jobs) jobs") }
+            if options.seeds == 1 || options.saysHashes {
+                print("seed \(seed): hash \(String(outcome.hash, radix: 16)), \(outcome.jobs) jobs")
+            }
             guard let failure = outcome.failure else { continue }
             print("FAILED seed \(seed): \(failure)")
             print("  again: Deploy/simulate --seed \(seed)")
@@ -34,9 +37,10 @@ package enum SimulationCommand {
         exit(total.failures == 0 ? 0 : 1)
     }
 
-    private static func run(_ seed: UInt64, _ root: String, _ isTraced: Bool) -> World.Outcome {
+    private static func run(_ seed: UInt64, _ root: String, _ options: Options) -> World.Outcome {
         do {
-            return try World(seed: seed, root: root, trace: Trace(write: isTraced ? { print($0) } : nil)).run()
+            let trace = Trace(write: options.isTraced ? { print($0) } : nil)
+            return try World(seed: seed, root: root, defect: options.defect, trace: trace).run()
         } catch {
             print("qnode-sim: \(error)")
             exit(2)
@@ -79,6 +83,8 @@ package enum SimulationCommand {
         var step: UInt64 = 1
         var failures = 1
         var isTraced = false
+        var saysHashes = false
+        var defect: Defect?
 
         init() {}
 
@@ -92,6 +98,8 @@ package enum SimulationCommand {
                 case "--step": step = UInt64(try Self.number(option, rest.next()))
                 case "--failures": failures = try Self.number(option, rest.next())
                 case "--trace": isTraced = true
+                case "--hashes": saysHashes = true
+                case "--defect": defect = rest.next().flatMap { Defect(rawValue: $0) }
                 default: throw Complaint(description: "\(option) is no option")
                 }
             }

@@ -20,13 +20,15 @@ final class World: @unchecked Sendable {
     let network: Network
     let oracle: Oracle
     let nodes: [SimulatedNode]
+    let defect: Defect?
     private let root: String
 
     /// Until everything is everywhere, from when it became quiet: the longest delays there are come one after another.
     private static let patience = Duration.seconds(240)
 
-    init(seed: UInt64, root: String, trace: Trace) throws {
+    init(seed: UInt64, root: String, defect: Defect? = nil, trace: Trace) throws {
         self.root = root
+        self.defect = defect
         sim = Simulator(seed: seed, trace: trace)
         plan = Plan(sim)
         network = Network(sim)
@@ -42,6 +44,7 @@ final class World: @unchecked Sendable {
         }
         self.nodes = nodes
         network.oracle = oracle
+        network.lies = defect == .lie
         network.nodes = nodes
         oracle.nodes = nodes
         for node in nodes {
@@ -59,7 +62,9 @@ final class World: @unchecked Sendable {
         let end = sim.now + plan.turbulence.nanoseconds
         sim.run { sim.now >= end }
         calm()
+        plantEarly()
         catchUp()
+        plantLate()
         finish()
         if FileManager.default.fileExists(atPath: root) {
             do { try FileManager.default.removeItem(atPath: root) } catch { sim.fail("\(error)") }
@@ -171,4 +176,3 @@ final class World: @unchecked Sendable {
         if let link = network.openLinks.first { sim.fail("link \(link.number) is open though nobody runs") }
     }
 }
-
