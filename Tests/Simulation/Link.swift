@@ -12,6 +12,9 @@ final class Link: PeerLink, @unchecked Sendable {
     /// It carries nothing any more, and neither end knows.
     var isHole = false
     private(set) var isOver = false
+    /// When a byte last came to the client, and one that was no event.
+    private(set) var lastHeard: Int64?
+    private(set) var lastMoved: Int64?
     private var enders: [Int: (PeerLinkError) -> Void] = [:]
     private var callCount = 0
 
@@ -62,9 +65,12 @@ final class Link: PeerLink, @unchecked Sendable {
         }
     }
 
-    private func toClient(_ bytes: Int, _ arrive: @escaping () -> Void) {
+    private func toClient(_ bytes: Int, isEvent: Bool = false, _ arrive: @escaping () -> Void) {
         network.send(bytes, from: server.node.number, to: client.node.number, on: self) { [self] in
-            if !isOver { arrive() }
+            guard !isOver else { return }
+            lastHeard = sim.now
+            if !isEvent { lastMoved = sim.now }
+            arrive()
         }
     }
 
@@ -144,7 +150,7 @@ final class Link: PeerLink, @unchecked Sendable {
             task = server.spawn { [self, server] in
                 await server.sendEvents(after: seq, author: author) { [self] event in
                     let place = order.next()
-                    toClient(300) { order.arrived(place) { inbox.put(event) } }
+                    toClient(300, isEvent: true) { order.arrived(place) { inbox.put(event) } }
                 }
             }
         }

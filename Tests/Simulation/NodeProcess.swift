@@ -134,7 +134,7 @@ final class NodeProcess: @unchecked Sendable {
     func greeting() async -> PeerGreeting {
         PeerGreeting(
             id: node.id, name: "node \(node.number)", role: node.role, version: "simulated", epoch: incarnation,
-            head: await store?.head() ?? 0)
+            head: await store?.head() ?? 0, capabilities: node.capabilities)
     }
 
     func have(author: NodeID?) async throws -> HaveAnswer {
@@ -164,7 +164,8 @@ final class NodeProcess: @unchecked Sendable {
         let head = await store.head()
         send(.hello(epoch: incarnation, head: head))
         await withDiscardingTaskGroup { group in
-            let beat = Beat(send)
+            let isQuick = node.capabilities.contains("heartbeat")
+            let beat = Beat(isQuick ? Limits.linkHeartbeat : Limits.heartbeatInterval, send)
             group.addTask { await beat.go(sim) }
             group.addTask { await self.sendFacts(of: store, after: min(seq ?? head, head), author, beat) }
         }
@@ -194,12 +195,16 @@ final class NodeProcess: @unchecked Sendable {
     private final class Beat: @unchecked Sendable {
         let send: (PeerEvent) -> Void
         var isOver = false
+        private let interval: Duration
 
-        init(_ send: @escaping (PeerEvent) -> Void) { self.send = send }
+        init(_ interval: Duration, _ send: @escaping (PeerEvent) -> Void) {
+            self.interval = interval
+            self.send = send
+        }
 
         func go(_ sim: Simulator) async {
             while !isOver {
-                do { try await sim.sleep(Limits.heartbeatInterval) } catch { return }
+                do { try await sim.sleep(interval) } catch { return }
                 send(.heartbeat)
             }
         }

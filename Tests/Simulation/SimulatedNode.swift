@@ -22,6 +22,8 @@ final class SimulatedNode: @unchecked Sendable {
     let records: Bool
     let scrubs: Bool
     let opensMeanwhile: Bool
+    /// An older release has none.
+    let capabilities: Set<String>
     /// Answers of facts are cut at this many bytes.
     let factsBytes: Int
     let lanes: [Simulator.Lane]
@@ -52,6 +54,7 @@ final class SimulatedNode: @unchecked Sendable {
         endpoints = ["a", "b"].map { Endpoint(host: "\($0)\(number)", port: 9150) }
         records = role == .vehicle || sim.chance(0.1)
         scrubs = plan.scrubs
+        capabilities = sim.chance(0.8) ? ["heartbeat"] : []
         opensMeanwhile = sim.chance(0.5)
         factsBytes = sim.pick([700, 5000, 1 << 20])
         diskDelay = sim.pick([.zero, .microseconds(20), .microseconds(200), .milliseconds(1)])
