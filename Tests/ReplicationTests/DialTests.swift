@@ -226,6 +226,7 @@ import Testing
                     running.insert(token)
                     #expect(endpoints.count <= Limits.endpointsPerPeer)
                 case .stop(let token): running.remove(token)
+                case .meetAnew: break
                 case .setEndpoints: break
                 }
             }

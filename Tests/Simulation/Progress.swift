@@ -6,9 +6,9 @@ struct Progress {
     private var since: [Int: Int64] = [:]
     private var last: [Int: Int64] = [:]
 
-    /// A node that stands still for longer would have had to notice by itself: the longest time-out of a call that is
-    /// under way.
-    static let limit = Limits.factsAnswerTime + .seconds(2)
+    /// A node that stands still for longer has not noticed by itself: it looks after `Limits.stallTime`, may have to do
+    /// so on two links, and each is dialled anew.
+    static let limit = Limits.stallTime * 3
 
     mutating func look(_ world: World, _ lacks: [Oracle.Lack]) {
         let sim = world.sim

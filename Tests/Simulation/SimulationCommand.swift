@@ -15,7 +15,7 @@ package enum SimulationCommand {
             print("qnode-sim: \(error)")
             exit(2)
         }
-        let root = "\(memory())/qnode-sim-\(getpid())"
+        let root = "\(options.place ?? memory())/qnode-sim-\(getpid())"
         announceTraps()
         var total = Total()
         let began = SystemClock.monotonic()
@@ -84,6 +84,8 @@ package enum SimulationCommand {
         var failures = 1
         var isTraced = false
         var saysHashes = false
+        /// Where its directories are made.
+        var place: String?
         var defect: Defect?
 
         init() {}
@@ -98,6 +100,7 @@ package enum SimulationCommand {
                 case "--step": step = UInt64(try Self.number(option, rest.next()))
                 case "--failures": failures = try Self.number(option, rest.next())
                 case "--trace": isTraced = true
+                case "--in": place = rest.next()
                 case "--hashes": saysHashes = true
                 case "--defect": defect = rest.next().flatMap { Defect(rawValue: $0) }
                 default: throw Complaint(description: "\(option) is no option")
