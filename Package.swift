@@ -120,6 +120,15 @@ let package = Package(
             swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .target(name: "CTap", path: "Tests/CTap"),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Several nodes on one thread, under a clock and a network that a seed makes: Deploy/simulate runs it.
+        .target(
+            name: "Simulation", dependencies: ["Model", "Reactor", "Storage", "Replication"],
+            path: "Tests/Simulation", swiftSettings: strict),
+        .executableTarget(
+            name: "qnode-sim", dependencies: ["Simulation"], path: "Tests/SimulationRun", swiftSettings: strict),
+        .testTarget(
+            name: "SimulationTests", dependencies: ["TestSupport", "Simulation", "qnode-sim"],
+            swiftSettings: strict),
         // Figures and ratios, never a timed test: Deploy/bench builds and runs it.
         .executableTarget(
             name: "qnode-bench",

@@ -2,6 +2,7 @@ internal import Glibc
 internal import Synchronization
 
 /// One thread for calls that may block on a disk; an executor for the actors that make them. Jobs run in their order.
+/// Or the same queue without a thread: a simulator says which of many lanes does its next job.
 package final class DiskLane: SerialExecutor, TaskExecutor, @unchecked Sendable {
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
@@ -9,11 +10,21 @@ package final class DiskLane: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private var stopping = false
     private let threadID = Atomic<UInt>(0)
     private var thread: pthread_t?
+    /// Who runs the jobs of a lane without a thread is told of each.
+    private let host: (@Sendable (DiskLane) -> Void)?
 
     package init(name: String) {
+        host = nil
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         thread = startPlatformThread(named: name, stackBytes: 1 << 20) { [self] in run() }
+    }
+
+    /// A lane without a thread: `host` hears of each job that is queued, and calls `runNext` once for each.
+    package init(host: @escaping @Sendable (DiskLane) -> Void) {
+        self.host = host
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
     }
 
     deinit {
@@ -39,12 +50,23 @@ package final class DiskLane: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
     }
 
+    /// Runs the job that is queued for longest, on the calling thread.
+    package func runNext() {
+        pthread_mutex_lock(mutex)
+        let job = jobs.removeFirst()
+        pthread_mutex_unlock(mutex)
+        threadID.store(UInt(pthread_self()), ordering: .relaxed)
+        job.runSynchronously(isolatedTo: asUnownedSerialExecutor(), taskExecutor: asUnownedTaskExecutor())
+        threadID.store(0, ordering: .relaxed)
+    }
+
     package func enqueue(_ job: consuming ExecutorJob) {
         let job = UnownedJob(job)
         pthread_mutex_lock(mutex)
         jobs.append(job)
         pthread_cond_signal(condition)
         pthread_mutex_unlock(mutex)
+        host?(self)
     }
 
     package var isOnLane: Bool { threadID.load(ordering: .relaxed) == UInt(pthread_self()) }

@@ -14,9 +14,7 @@
 
         @TaskLocal package static var current: FaultPlan?
 
-        private let fault: Fault
-        private let at: Int?
-        private let count: Int
+        private let decide: @Sendable (_ call: String, _ number: Int) -> Fault?
         private let names: Set<String>?
         private let calls = Atomic<Int>(0)
 
@@ -24,9 +22,16 @@
         /// calls of these names alone.
         package init(_ fault: Fault = .kill, at: Int? = nil, count: Int = 1, names: Set<String>? = nil) {
             self.names = names
-            self.fault = fault
-            self.at = at
-            self.count = count
+            decide = { _, number in
+                guard let at, number >= at, number - at < count else { return nil }
+                return fault
+            }
+        }
+
+        /// What becomes of each call is decided when it is made.
+        package init(deciding decide: @escaping @Sendable (_ call: String, _ number: Int) -> Fault?) {
+            names = nil
+            self.decide = decide
         }
 
         package var callCount: Int { calls.load(ordering: .relaxed) }
@@ -35,8 +40,8 @@
         func willCall(_ call: String) -> Fault? {
             guard names?.contains(call) ?? true else { return nil }
             let number = calls.add(1, ordering: .relaxed).newValue
-            guard let at, number >= at, number - at < count else { return nil }
-            if case .kill = fault { kill(getpid(), SIGKILL) }
+            let fault = decide(call, number)
+            if case .kill? = fault { kill(getpid(), SIGKILL) }
             return fault
         }
     }

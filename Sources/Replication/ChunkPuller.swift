@@ -205,7 +205,7 @@ actor ChunkPuller {
 
     /// What became of a chunk; whoever waits is woken by the caller, once for many.
     func settle(_ chunk: WantedChunk, from peer: NodeID, _ outcome: PullQueue.Outcome, reason: String = "") {
-        queue.settled(chunk, outcome, jitter: .random(in: 0..<1), now: venue.now())
+        queue.settled(chunk, outcome, jitter: venue.random(), now: venue.now())
         switch outcome {
         case .admitted: tallies[peer]?.admitted(chunk.fact.bytes, realtime: venue.realtime())
         case .failed(let fault, _):

@@ -41,6 +41,8 @@ package struct PeerDirectory: Sendable {
         var name: String?
         var addresses: [Address] = []
         var isLive = false
+        /// How far it is followed while it is live.
+        var scope = FollowScope.nothing
         /// What the follower was last told; nil where there is none.
         var published: [Endpoint]?
 
@@ -55,6 +57,8 @@ package struct PeerDirectory: Sendable {
         case start(Token, [Endpoint])
         case setEndpoints(Token, [Endpoint])
         case stop(Token)
+        /// It is to be met anew: how far it is followed has changed.
+        case meetAnew(Token)
     }
 
     package enum Verdict: Hashable, Sendable {
@@ -150,6 +154,7 @@ package struct PeerDirectory: Sendable {
         let scope = policy.scope(of: greeting.role, isConfigured: entries[token]?.isConfigured ?? false)
         guard scope != .nothing else { return .unfollowed }
         entries[token]?.isLive = true
+        entries[token]?.scope = scope
         return .follow(scope)
     }
 
@@ -190,6 +195,11 @@ package struct PeerDirectory: Sendable {
         stopped = []
         for token in entries.keys.sorted() {
             guard let entry = entries[token] else { continue }
+            if let role = entry.role, entry.isLive {
+                let scope = policy.scope(of: role, isConfigured: entry.isConfigured)
+                if scope != entry.scope, scope != .nothing { changes.append(.meetAnew(token)) }
+                entries[token]?.scope = scope
+            }
             let isWanted = policy.mayFollow(claimedRole: entry.role, isConfigured: entry.isConfigured)
             let endpoints = entry.endpoints
             switch entry.published {

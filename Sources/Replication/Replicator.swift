@@ -184,6 +184,7 @@ package actor Replicator: FollowerRegistry {
                     ("endpoints", endpoints.map(\.description).joined(separator: " ")))
                 await followers[token]?.setEndpoints(endpoints)
             case .stop(let token): await followers.removeValue(forKey: token)?.retire()
+            case .meetAnew(let token): await followers[token]?.compareAnew()
             }
         }
     }

@@ -9,15 +9,19 @@ package struct Venue: Sendable {
     package let realtime: @Sendable () -> Int64
     /// Throws where the task is cancelled, at once.
     package let sleep: @Sendable (Duration) async throws -> Void
+    /// A fraction below 1, each time another.
+    package let random: @Sendable () -> Double
 
     package init(
         executor: any SerialExecutor & TaskExecutor, now: @escaping @Sendable () -> MonotonicTime,
-        realtime: @escaping @Sendable () -> Int64, sleep: @escaping @Sendable (Duration) async throws -> Void
+        realtime: @escaping @Sendable () -> Int64, sleep: @escaping @Sendable (Duration) async throws -> Void,
+        random: @escaping @Sendable () -> Double = { .random(in: 0..<1) }
     ) {
         self.executor = executor
         self.now = now
         self.realtime = realtime
         self.sleep = sleep
+        self.random = random
     }
 
     package init(_ loop: EventLoop) {

@@ -19,6 +19,14 @@ package final class Store: Sendable {
             scrub = DiskLane(name: "scrub")
         }
 
+        /// Lanes of somebody else, who runs them.
+        package init(commit: DiskLane, admit: DiskLane, arrive: DiskLane, scrub: DiskLane) {
+            self.commit = commit
+            self.admit = admit
+            self.arrive = arrive
+            self.scrub = scrub
+        }
+
         package func stop() {
             commit.stop()
             admit.stop()

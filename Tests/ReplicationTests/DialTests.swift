@@ -193,6 +193,23 @@ import Testing
         #expect(directory.changes() == [.stop(liar)])
     }
 
+    @Test("a peer that a person names while it is connected is met anew, since it is followed further then")
+    func namedWhileConnected() {
+        var directory = PeerDirectory(own: own, policy: .named)
+        directory.sighted(sighting(Sample.node(2), [b], role: .topside), now: Sample.time(0))
+        let token = started(directory.changes())[0]
+        let met = directory.met(token, greeting(Sample.node(2), .topside), at: b, now: Sample.time(0))
+        #expect(met == .follow(.ownFacts))
+        #expect(directory.changes().isEmpty)
+        directory.configure([b])
+        #expect(directory.changes().contains(.meetAnew(token)))
+        #expect(!directory.changes().contains(.meetAnew(token)))
+        directory.left(token)
+        let again = directory.met(token, greeting(Sample.node(2), .topside), at: b, now: Sample.time(1))
+        #expect(again == .follow(.everything))
+        #expect(directory.changes().isEmpty)
+    }
+
     @Test("a flood of announcements neither grows without bound nor drives out who is connected or configured")
     func flood() {
         var directory = PeerDirectory(own: own, policy: .everyone)
@@ -209,6 +226,7 @@ import Testing
                     running.insert(token)
                     #expect(endpoints.count <= Limits.endpointsPerPeer)
                 case .stop(let token): running.remove(token)
+                case .meetAnew: break
                 case .setEndpoints: break
                 }
             }

@@ -1,0 +1,93 @@
+import Model
+import Reactor
+import Replication
+import Storage
+
+/// Open chunks as they grow, over a simulated way.
+extension Link {
+    func tail(_ request: TailRequest) async throws -> any PeerTail {
+        let inbox = Inbox<TailFrame>()
+        let serving = Serving()
+        let number = try atEnd {
+            inbox.fail($0)
+            serving.task?.cancel()
+        }
+        sim.trace.note(sim.now, "link \(self.number): tail")
+        let order = Order()
+        toServer(300) { [self] in
+            serving.task = server.spawn { [self, server] in
+                let isDamaged = server.node.network.path(server.node.number, client.node.number).weather.corruption
+                do {
+                    try await server.sendTail(request) { [self] frame in
+                        let place = order.next()
+                        let isBad = sim.chance(isDamaged)
+                        toClient(frame.size, isEvent: true) {
+                            order.arrived(place) { isBad ? inbox.fail(CorruptTail()) : inbox.put(frame) }
+                        }
+                    }
+                } catch {
+                    toClient(100, isEvent: true) { inbox.fail(PeerLinkError.closed) }
+                }
+            }
+        }
+        return Tail(inbox: inbox) { [self] in
+            release(number)
+            serving.task?.cancel()
+            inbox.fail(PeerLinkError.closed)
+        }
+    }
+
+    private final class Serving: @unchecked Sendable {
+        var task: Task<Void, Never>?
+    }
+
+    private final class Tail: PeerTail, @unchecked Sendable {
+        let inbox: Inbox<TailFrame>
+        let end: () -> Void
+
+        init(inbox: Inbox<TailFrame>, end: @escaping () -> Void) {
+            self.inbox = inbox
+            self.end = end
+        }
+
+        func next() async throws -> TailFrame? { try await inbox.next() }
+        func close() async { end() }
+    }
+}
+
+extension TailFrame {
+    /// About as many bytes as on a wire.
+    fileprivate var size: Int {
+        switch self {
+        case .session(let fact), .sealed(_, let fact): 300 + fact.count
+        case .commit(let piece, _): 400 + piece.bytes.count
+        case .dropped, .beyond, .heartbeat: 100
+        }
+    }
+}
+
+extension NodeProcess {
+    /// Until its task is cancelled, or the store is closed.
+    func sendTail(_ request: TailRequest, _ send: (TailFrame) -> Void) async throws {
+        let (store, _) = try working()
+        let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        store.ringTails(bell, of: request.authors)
+        let reader = store.tail(request)
+        send(.heartbeat)
+        bell.yield()
+        for await _ in rings {
+            while true {
+                let frames = try await reader.next()
+                if frames.isEmpty { break }
+                for frame in frames {
+                    switch frame {
+                    case .session(let fact), .sealed(_, let fact): node.oracle.gives(self, fact)
+                    case .commit, .dropped, .beyond, .heartbeat: break
+                    }
+                    send(frame)
+                }
+            }
+        }
+        throw PeerLinkError.closed
+    }
+}

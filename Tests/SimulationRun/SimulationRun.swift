@@ -1,0 +1,5 @@
+import Simulation
+
+@main struct SimulationRun {
+    static func main() { SimulationCommand.main() }
+}
