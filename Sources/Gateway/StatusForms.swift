@@ -15,6 +15,10 @@ package struct PeerForm: Codable, Sendable {
     package let backlogCount: Int64
     package let backlogBytes: Int64
     package let behindForS: Double?
+    /// Age of the newest row of it that is not durable here, at most; nil where nobody can say.
+    package let lagS: Double?
+    /// Its chunks that grow here as they grow there.
+    package let growingChunks: Int
     package let bytesPerS: Int64
     /// How long the backlog takes at that rate; nil where there is none, or nothing moves.
     package let timeToDoneS: Double?
@@ -40,6 +44,8 @@ package struct PeerForm: Codable, Sendable {
         backlogCount = report.backlog.chunks
         backlogBytes = report.backlog.bytes
         behindForS = report.behindFor?.inSeconds
+        lagS = report.lag?.inSeconds
+        growingChunks = report.growingChunks
         bytesPerS = report.bytesPerSecond
         timeToDoneS = report.timeToDone?.inSeconds
         bytesMirrored = report.bytesMirrored
@@ -58,6 +64,8 @@ package struct PeerForm: Codable, Sendable {
         case backlogCount = "backlog_count"
         case backlogBytes = "backlog_bytes"
         case behindForS = "behind_for_s"
+        case lagS = "lag_s"
+        case growingChunks = "growing_chunks"
         case bytesPerS = "bytes_per_s"
         case timeToDoneS = "time_to_done_s"
         case bytesMirrored = "bytes_mirrored"

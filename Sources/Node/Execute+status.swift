@@ -165,7 +165,10 @@ struct StatusText {
         if let role = peer.role, peer.name != role.rawValue { text += " (\(role.rawValue))" }
         if let endpoint = peer.endpoint { text += " at \(endpoint)" }
         text += ": " + words.state(peer)
-        for part in [words.behind(peer), words.paused(peer), words.fetched(peer), records ? words.safety(peer) : nil] {
+        for part in [
+            words.lag(peer), words.behind(peer), words.paused(peer), words.fetched(peer),
+            records ? words.safety(peer) : nil,
+        ] {
             if let part { text += ", \(part)" }
         }
         if peer.errorCount > 0 {

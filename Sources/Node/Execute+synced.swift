@@ -62,6 +62,10 @@ enum SyncJudge {
             let bytes = TerminalQuantity.bytes(peer.backlogBytes)
             return Obstacle(text: "\(words.counted(peer.backlogCount, "chunk")) of \(name) to come, \(bytes)")
         }
+        // While it records, some row is always on its way.
+        if let lag = peer.lagS, lag >= 1 {
+            return Obstacle(text: "the newest rows of \(name) come \(words.duration(lag)) late")
+        }
         return nil
     }
 }

@@ -36,7 +36,8 @@ enum StatusLine {
         if status.peers.isEmpty { parts.append("no peer yet") }
         for peer in status.peers {
             let safety = status.recording == nil ? nil : words.safety(peer)
-            let items = [words.state(peer), words.behind(peer), words.paused(peer), safety].compactMap { $0 }
+            let items = [words.state(peer), words.lag(peer), words.behind(peer), words.paused(peer), safety].compactMap
+            { $0 }
             parts.append("\(words.name(peer)): " + items.joined(separator: ", "))
         }
         for clock in status.clocks where clock.offsetNs != nil { parts.append(words.clock(clock, status.peers)) }

@@ -75,14 +75,17 @@ struct StatusOverview {
 
     private func foremost(_ peers: [PeerForm]) -> PeerForm? { peers.first { $0.state == "live" } ?? peers.first }
 
-    /// What is sealed at peers and still to be fetched here.
+    /// How late rows are here, and what is sealed at peers and still to be fetched.
     private func lag(_ status: NodeStatusForm) -> Cell {
         let compared = status.peers.filter { $0.behindForS != nil }
         guard !compared.isEmpty else { return Cell(text: "–") }
         let chunks = compared.reduce(0) { $0 + $1.backlogCount }
-        guard chunks > 0 else { return Cell(text: "0 s, nothing to fetch", paint: style.good) }
+        let lag = compared.compactMap { $0.lagS ?? $0.behindForS }.max() ?? 0
+        guard chunks > 0 || lag >= 1 else {
+            let grows = compared.contains { $0.growingChunks > 0 }
+            return Cell(text: grows ? "none, growing here too" : "none, nothing to fetch", paint: style.good)
+        }
         let bytes = compared.reduce(0) { $0 + $1.backlogBytes }
-        let lag = compared.compactMap(\.behindForS).max() ?? 0
         return Cell(
             text: "\(words.duration(lag)), \(words.counted(chunks, "chunk")), \(TerminalQuantity.bytes(bytes))",
             paint: style.doubtful)

@@ -53,6 +53,13 @@ struct StatusWords {
         }
     }
 
+    /// How far the rows that are here are behind those that are there; nil where nobody can say.
+    func lag(_ peer: PeerForm) -> String? {
+        guard let lag = peer.lagS, peer.state == "live" else { return nil }
+        if lag < 1 { return peer.growingChunks > 0 ? style.good("rows here within the second") : nil }
+        return style.doubtful("rows here \(duration(lag)) late")
+    }
+
     /// What this node has still to fetch from a peer; nil where it fetches nothing from it.
     func behind(_ peer: PeerForm) -> String? {
         guard let behindFor = peer.behindForS else { return nil }

@@ -25,6 +25,13 @@ extension PeerFollower {
 }
 
 extension PeerReport {
+    mutating func add(_ tail: TailReport?, now: MonotonicTime) {
+        guard let tail else { return }
+        growingChunks = tail.openChunks
+        guard let behindFor, backlog.chunks > 0 else { return lag = tail.lag(now: now) }
+        lag = max(behindFor, tail.lag(now: now))
+    }
+
     mutating func add(_ tally: PullTally?, now: MonotonicTime) {
         guard let tally else { return }
         bytesPerSecond = tally.bytesPerSecond(now: now)

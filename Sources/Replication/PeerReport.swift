@@ -30,7 +30,12 @@ package struct PeerReport: Hashable, Sendable {
     package var backlog = Backlog()
     /// How long there has been a backlog from it; zero where there is none. Nil before the first comparison.
     package var behindFor: Duration?
-    /// Chunk bytes a second, over the last seconds.
+    /// Age of the newest row of this peer that is not durable here, at most; zero where every committed row is. Nil where
+    /// nobody can say: it is not followed, or does not tell of its open chunks.
+    package var lag: Duration?
+    /// Its chunks that grow here as they grow there.
+    package var growingChunks = 0
+    /// Bytes a second that came of chunks, open ones among them, over the last seconds.
     package var bytesPerSecond: Int64 = 0
     package var bytesMirrored: Int64 = 0
     package var chunksDownloaded: Int64 = 0

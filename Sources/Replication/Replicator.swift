@@ -268,6 +268,7 @@ package actor Replicator: FollowerRegistry {
                 report.add(await puller.tally(of: id), now: venue.now())
                 report.pullPause = await puller.pause(of: id)
                 report.backlog = backlogs[id] ?? PeerReport.Backlog()
+                report.add(tailReports[id], now: venue.now())
                 addAcknowledgement(of: id, own: own, to: &report)
             }
             reports.append(report)
