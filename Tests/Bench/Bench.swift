@@ -10,6 +10,7 @@ enum Bench {
         ("start", { try await StartBench(place: $0).run() }),
         ("seal", { try await SealBench(place: $0).run() }),
         ("tail", { try await TailBench(place: $0).run() }),
+        ("streams", { try await StreamsBench(place: $0).run() }),
         ("ingest", { try await IngestBench(place: $0).run() }),
         ("bulk", { try await BulkBench(place: $0).run() }),
         ("cap", { try await CapBench(place: $0).run() }),
@@ -24,22 +25,32 @@ enum Bench {
 
     static func main() {
         let names = Array(CommandLine.arguments.dropFirst())
+        if let mode = names.first.flatMap({ StreamsBench.Mode(rawValue: $0) }) { return part(mode) }
         let known = Set(all.map(\.name))
         guard known.isSuperset(of: names) else {
             print("usage: qnode-bench [\(all.map(\.name).joined(separator: "|"))]…")
             exit(2)
         }
         let chosen = all.filter { names.isEmpty ? !long.contains($0.name) : names.contains($0.name) }
+        atPlace { place in
+            Report.machine(place)
+            for bench in chosen {
+                Report.title(bench.name, place)
+                try await bench.run(place)
+            }
+        }
+    }
+
+    /// One end of what another process of this program measures.
+    private static func part(_ mode: StreamsBench.Mode) { atPlace { try await mode.run($0) } }
+
+    private static func atPlace(_ body: @escaping @Sendable (Place) async throws -> Void) {
         let loop = EventLoop()
         do {
             try loop.runBlocking {
                 let place = try Place(loop: loop)
                 defer { place.remove() }
-                Report.machine(place)
-                for bench in chosen {
-                    Report.title(bench.name, place)
-                    try await bench.run(place)
-                }
+                try await body(place)
             }
             loop.stop()
         } catch {

@@ -79,12 +79,13 @@ struct RunningNode: Sendable {
     private let running: Task<Void, any Error>
 
     static func start(
-        _ place: Place, _ name: String, role: Role, peers: [Endpoint], _ more: [String] = ["--serial", "off"]
+        _ place: Place, _ name: String, role: Role, peers: [Endpoint], _ more: [String] = ["--serial", "off"],
+        listen: String = "127.0.0.1:0", cap: String = "off"
     ) async throws -> RunningNode {
         let threads = NodeRuntime.Threads()
         let arguments = [
-            "--role", role.rawValue, "--data", "\(place.path)/\(name)", "--listen", "127.0.0.1:0", "--name", name,
-            "--mdns", "off", "--cap", "off", "--log-level", "warning",
+            "--role", role.rawValue, "--data", "\(place.path)/\(name)", "--listen", listen, "--name", name,
+            "--mdns", "off", "--cap", cap, "--log-level", "warning",
         ]
         let settings = arguments + more + peers.flatMap { ["--peer", "\($0)"] }
         guard case .run(let configuration) = try Invocation(arguments: settings, surroundings: .current()) else {
