@@ -30,8 +30,8 @@ package struct PeerReport: Hashable, Sendable {
     package var backlog = Backlog()
     /// How long there has been a backlog from it; zero where there is none. Nil before the first comparison.
     package var behindFor: Duration?
-    /// Age of the newest row of this peer that is not durable here, at most; zero where every committed row is. Nil where
-    /// nobody can say: it is not followed, or does not tell of its open chunks.
+    /// Age of the newest row of this peer that is not durable here, at most; zero where every committed row is. Nil
+    /// where nobody can say: it is not followed, or does not tell of its open chunks.
     package var lag: Duration?
     /// Its chunks that grow here as they grow there.
     package var growingChunks = 0
