@@ -35,7 +35,9 @@ enum StoreComparison {
 
     /// What an orderly end leaves behind of work that was under way.
     static func leftovers(of store: StoredNode) -> [String] {
-        var findings = StoredNode.names("\(store.path)/incoming").map { "\(store.path): incoming/\($0) is left" }
+        // The ledger of what comes in pieces stays, whatever it says.
+        var findings = StoredNode.names("\(store.path)/incoming").filter { $0 != "pieces" }
+            .map { "\(store.path): incoming/\($0) is left" }
         for author in StoredNode.names("\(store.path)/open") {
             for session in StoredNode.names("\(store.path)/open/\(author)") {
                 findings += StoredNode.names("\(store.path)/open/\(author)/\(session)").filter { $0 != "session.json" }
