@@ -31,6 +31,13 @@ extension Channel {
         }
     }
 
+    /// What is queued for the peer is little, so that it is new when it goes; nil: as much as the kernel likes.
+    func limitUnsent(to bytes: Int?) {
+        guard event != nil else { return }
+        // A socket of the host's own has no such thing, and needs none; elsewhere what is sent is only older.
+        do throws(SyscallError) { try SocketCalls.setUnsentLimit(raw, to: bytes) } catch {}
+    }
+
     /// Waits until less than `below` bytes are queued: back-pressure of a slow peer.
     func drained(below: Int) async throws(ChannelFailure) {
         await breathe()

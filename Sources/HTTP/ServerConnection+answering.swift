@@ -57,13 +57,16 @@ extension ServerConnection {
             }
         case .stream(let length, let next):
             try await channel.write(writer.headBytes)
-            try await stream(length: length, next, writer)
+            try await stream(length: length, next, writer, below: settings.sendQueueBytes / 2)
         case .events(let next):
             phase = .responding(isEvents: true)
             if isDraining { await channel.endExchange(.unwanted) }
             try await channel.write(writer.headBytes)
+            // Who is slow gets what is newest then, in larger pieces, instead of what was when it was queued.
+            await channel.limitUnsent(to: Limits.liveUnsentBytes)
             do {
-                try await stream(length: nil, next, writer)
+                try await stream(length: nil, next, writer, below: Limits.liveUnsentBytes)
+                await channel.limitUnsent(to: nil)
             } catch  where isDraining && !(error is ChannelFailure) {
                 // The server stops: the reader is told in good order.
                 try await channel.write(writer.lastChunk)
@@ -73,11 +76,11 @@ extension ServerConnection {
 
     /// Sends pieces as the client takes them: the next is asked for only while little is queued.
     private func stream(
-        length: Int64?, _ next: @Sendable () async throws -> [UInt8]?, _ writer: ResponseWriter
+        length: Int64?, _ next: @Sendable () async throws -> [UInt8]?, _ writer: ResponseWriter, below: Int
     ) async throws {
         var sent: Int64 = 0
         while true {
-            try await channel.drained(below: settings.sendQueueBytes / 2)
+            try await channel.drained(below: below)
             if let length, sent == length { return }
             try Task.checkCancellation()
             guard let piece = try await next() else { break }

@@ -25,6 +25,12 @@ enum SocketCalls {
         try set(descriptor, level: Int32(IPPROTO_TCP), TCP_NODELAY, to: 1)
     }
 
+    /// Bytes that the kernel takes and has not sent, at most: more would only be old by the time they go. nil: as many
+    /// as it likes.
+    static func setUnsentLimit(_ descriptor: Int32, to bytes: Int?) throws(SyscallError) {
+        try set(descriptor, level: Int32(IPPROTO_TCP), TCP_NOTSENT_LOWAT, to: Int32(bytes ?? 0))
+    }
+
     /// A peer that is gone without a word, its cable pulled or its power cut, is noticed within `sendStallTime`: by
     /// what it does not acknowledge, or where nothing is sent, by probes. Without this the kernel tries for a quarter
     /// of an hour, or never.

@@ -145,6 +145,8 @@ package enum Limits {
     package static let responseBodyBytes = 64 << 20
     /// Bytes queued towards one client before no more is read for it.
     package static let sendQueueBytes = 512 * 1024
+    /// The same of an event stream or a tail: at 500 kB/s a thirtieth of a second.
+    package static let liveUnsentBytes = 16 * 1024
     /// A client whose queue has not moved for this long is cut, and so is one whose host acknowledges nothing.
     package static let sendStallTime = Duration.seconds(30)
     /// An accepted connection without traffic is tried after this long and then at these intervals, until
