@@ -23,6 +23,7 @@ enum TailFrameWriter {
         case .sealed(let slot, let fact):
             append("{\"frame\":\"sealed\"\(names(slot))\(body(fact))}\n", fact, to: &bytes)
         case .heartbeat: append("{\"frame\":\"heartbeat\"}\n", [], to: &bytes)
+        case .caughtUp: append("{\"frame\":\"caught_up\"}\n", [], to: &bytes)
         case .dropped(let slot): append("{\"frame\":\"dropped\"\(names(slot))}\n", [], to: &bytes)
         case .beyond(let slot, let length):
             append("{\"frame\":\"beyond\"\(names(slot)),\"offset\":\(length)}\n", [], to: &bytes)

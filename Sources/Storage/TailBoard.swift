@@ -29,6 +29,8 @@ final class TailBoard: Sendable {
     /// What is to be told next of one chunk.
     enum Portion {
         case nothing
+        /// Committed, and neither in memory nor in the file yet.
+        case later
         /// The asker has more than is committed here.
         case beyond(length: Int64)
         case part(Part)
@@ -200,9 +202,9 @@ final class TailBoard: Sendable {
             {
                 return .part(entry.part(.memory(entry.recentBytes(offset..<stretch.end)), offset, stretch))
             }
-            // Bytes that the file does not have yet come when it has them, or with the next commit.
+            // Bytes that the file does not have yet come when it has them.
             let reach = min(Int64(limit), entry.lengthInFile - offset)
-            guard let stretch = entry.marks.stretch(from: offset, limit: reach) else { return .nothing }
+            guard let stretch = entry.marks.stretch(from: offset, limit: reach) else { return .later }
             return .part(entry.part(.file(entry.file), offset, stretch))
         }
     }

@@ -48,6 +48,8 @@ package enum TailFrame: Hashable, Sendable {
     case dropped(ChunkSlot)
     /// The asker has more of it than is committed there.
     case beyond(ChunkSlot, length: Int64)
+    /// All that was committed there is said.
+    case caughtUp
     case heartbeat
 }
 
@@ -69,11 +71,15 @@ package final class TailReader {
     private var cursors: [ChunkSlot: Cursor]
     /// Chunks with something left to say.
     private var pending: Set<ChunkSlot> = []
-    /// Sessions that the asker knows, and those it does not want.
+    /// Sessions whose facts the asker has.
     private var known: Set<SessionID>
+    /// Sessions of the mission that was asked for, and those of others.
+    private var wanted: Set<SessionID> = []
     private var unwanted: Set<SessionID> = []
     /// The last chunk that was read from its file: the next one's turn comes first.
     private var lastRead: ChunkSlot?
+    /// Nothing committed is left to say, as of the last answer.
+    package var isCaughtUp: Bool { pending.isEmpty }
     /// The one chunk that was asked for is over.
     package private(set) var isOver = false
 
@@ -100,7 +106,10 @@ package final class TailReader {
         var left = limit
         var files: [ChunkSlot] = []
         for slot in pending.sorted() where left > 0 {
-            guard try await isWanted(slot, &frames) else { continue }
+            // How a copy ends is told whatever is wanted.
+            if cursors[slot] == nil || board.length(of: slot) != nil {
+                guard try await isWanted(slot, &frames) else { continue }
+            }
             if try await !take(slot, &frames, &left, readsFile: false) { files.append(slot) }
         }
         for slot in inTurn(files) where left > 0 {
@@ -121,7 +130,8 @@ package final class TailReader {
             pending.remove(slot)
             return false
         }
-        guard !known.contains(slot.session) else { return true }
+        let isKnown = known.contains(slot.session)
+        if isKnown, request.mission == nil || wanted.contains(slot.session) { return true }
         let found: RecordedFact?
         do throws(StoreError) { found = try await catalogue.sessionFact(slot.session) } catch {
             // While the index is made nobody can say: it is looked up with the next commit.
@@ -136,6 +146,11 @@ package final class TailReader {
             pending.remove(slot)
             return false
         }
+        if request.mission != nil {
+            if wanted.count >= Limits.tailEndsKept { wanted = [] }
+            wanted.insert(slot.session)
+        }
+        guard !isKnown else { return true }
         if known.count >= Limits.tailEndsKept { known = Set(cursors.keys.map(\.session)) }
         known.insert(slot.session)
         frames.append(.session(fact: found.bytes))
@@ -149,6 +164,7 @@ package final class TailReader {
         let cursor = cursors[slot] ?? Cursor()
         switch board.portion(slot, from: cursor.position, limit: Limits.tailPieceBytes) {
         case .nothing: pending.remove(slot)
+        case .later: break
         case .gone(let end): tellEnd(slot, end, &frames)
         case .beyond(let length):
             pending.remove(slot)

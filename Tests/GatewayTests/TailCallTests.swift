@@ -15,7 +15,9 @@ import Testing
     }
 
     private func next(_ tail: any PeerTail) async throws -> TailFrame? {
-        while let frame = try await tail.next() { if frame != .heartbeat { return frame } }
+        while let frame = try await tail.next() {
+            if frame != .heartbeat, frame != .caughtUp { return frame }
+        }
         return nil
     }
 
