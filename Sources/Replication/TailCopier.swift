@@ -239,6 +239,7 @@ actor TailCopier {
     private func noteCaughtUp() {
         guard inbox.isEmpty, inbox.isCaughtUp, lacking.isEmpty else { return }
         behindSince = nil
+        if !isJoined { surroundings.bell.ring() }
         isJoined = true
     }
 

@@ -15,6 +15,8 @@ final class TailBoard: Sendable {
         let lengthInFile: Int64
         let first: ClockPair
         let last: ClockPair
+        /// CRC-32C of the committed bytes.
+        let checksum: UInt32
         /// The newest bytes; empty where only the file is to be read.
         let bytes: [UInt8]
     }
@@ -104,7 +106,9 @@ final class TailBoard: Sendable {
         entry.lengthInFile = growth.lengthInFile
         entry.version = state.version
         entry.marks.append(
-            CommitMarks.Mark(end: growth.length, rows: growth.rows, first: growth.first, last: growth.last))
+            CommitMarks.Mark(
+                end: growth.length, rows: growth.rows, first: growth.first, last: growth.last,
+                checksum: growth.checksum))
         if !growth.bytes.isEmpty, growth.bytes.count <= Limits.inlineCommitBytes {
             entry.recent.append((growth.length - Int64(growth.bytes.count), growth.bytes))
             entry.recentBytes += growth.bytes.count
@@ -186,6 +190,27 @@ final class TailBoard: Sendable {
         state.withLock { state in
             guard state.version > version else { return (version, []) }
             return (state.version, state.entries.sorted { $0.key < $1.key }.map { ($0.key, $0.value.length) })
+        }
+    }
+
+    /// What there is to compare a copy of this length with.
+    enum Beginning {
+        /// Such a beginning is not committed here.
+        case none
+        /// It is, and neither its checksum is known nor are its bytes in the file yet.
+        case later
+        case checksum(UInt32)
+        /// The bytes up to `from` have this checksum; those behind them are in the file.
+        case file(SharedFile, from: Int64, checksum: UInt32)
+    }
+
+    func beginning(_ slot: ChunkSlot, to offset: Int64) -> Beginning {
+        state.withLock { state in
+            guard let entry = state.entries[slot], offset <= entry.length else { return .none }
+            let mark = entry.marks.last(by: offset)
+            if let mark, mark.end == offset { return .checksum(mark.checksum) }
+            guard offset <= entry.lengthInFile else { return .later }
+            return .file(entry.file, from: mark?.end ?? 0, checksum: mark?.checksum ?? 0)
         }
     }
 

@@ -1,4 +1,5 @@
 import Model
+import Reactor
 import Testing
 
 @testable import Storage
@@ -190,6 +191,44 @@ private struct Told {
         try await store.close()
     }
 
+    @Test("a copy with other bytes is told so, wherever it ends, and gets none behind them; one with the same goes on")
+    func strange() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        // Larger than a piece: a copy may end within.
+        let rows = (0..<9000).map { "\($0),xxxxxxxxxxxxxxx" }
+        _ = try await store.commit([batch(session, rows: rows)])
+        for number in 0..<900 { _ = try await store.commit([batch(session, rows: ["\(number),y"])]) }
+        var told = Told()
+        try await told.all(store.tail(TailRequest()))
+        let chunk = slot(session)
+        let bytes = try #require(told.bytes[chunk])
+        var readers: [TailReader] = []
+        for length in [1, 70_000, bytes.count - 3000, bytes.count - 3, bytes.count] {
+            let same = Checksum(bytes[..<length]).value
+            func position(_ checksum: UInt32?) -> TailPosition {
+                TailPosition(slot: chunk, length: Int64(length), checksum: checksum)
+            }
+            for checksum in [same, nil] {
+                var rest = Told()
+                rest.bytes[chunk] = Array(bytes[..<length])
+                try await rest.all(store.tail(TailRequest(copies: [position(checksum)])))
+                #expect(rest.bytes[chunk] == bytes, "\(length)")
+            }
+            let reader = store.tail(TailRequest(copies: [position(same ^ 1)]))
+            #expect(try await reader.next() == [.beyond(chunk, length: 0)], "\(length)")
+            readers.append(reader)
+        }
+        _ = try await store.commit([batch(session, rows: ["more"])])
+        for reader in readers { #expect(try await reader.next().isEmpty && reader.isCaughtUp) }
+        _ = try await store.seal(session)
+        for reader in readers {
+            guard case .sealed? = try await reader.next().first else { throw CancellationError() }
+        }
+        try await store.close()
+    }
+
     @Test("a reader has said all only when each stream's last committed byte is said")
     func caughtUp() async throws {
         let scratch = try Scratch()
@@ -276,7 +315,7 @@ extension Store {
                 end += Int64.random(in: 1...(isLarge ? 200_000 : 900), using: &random)
                 rows += Int64.random(in: 0...4, using: &random)
                 let at = ClockPair(realtime: end, boottime: end)
-                marks.append(CommitMarks.Mark(end: end, rows: rows, first: at, last: at))
+                marks.append(CommitMarks.Mark(end: end, rows: rows, first: at, last: at, checksum: 0))
                 ends.insert(end)
             }
             #expect(marks.marks.count <= 2 * Limits.tailMarks + 2 * Int(end) / Limits.tailPieceBytes)
