@@ -95,7 +95,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .testTarget(
-            name: "NodeTests", dependencies: ["Model", "Reactor", "Storage", "Node", "qnode"],
+            name: "NodeTests",
+            dependencies: ["Model", "Reactor", "Storage", "Replication", "Gateway", "Node", "qnode"],
             swiftSettings: strict),
         // Real processes of the built program: what a person at a shell meets.
         .testTarget(name: "ProcessTests", dependencies: ["qnode"], swiftSettings: strict),

@@ -88,7 +88,7 @@ package actor DiscoveryService {
 
     private func open() {
         guard policy.mode != .off else { return decide() }
-        network = Network.current()
+        network = Network.current() ?? network
         retry = LoopTimer(on: loop) { [weak self] in self?.assumeIsolated { $0.askAgain() } }
         do {
             changes = try NetworkChanges(on: loop) { [weak self] error in
@@ -138,8 +138,7 @@ package actor DiscoveryService {
     }
 
     private func lookAtNetwork() {
-        let now = Network.current()
-        guard now != network else { return }
+        guard let now = Network.current(), now != network else { return }
         network = now
         daemon?.networkChanged(to: now)
         embedded?.networkChanged(to: now)
@@ -235,7 +234,7 @@ package actor DiscoveryService {
     }
 
     private func listens(on index: Int32) -> Bool {
-        if network.interfaces[index] == nil { network = Network.current() }
+        if network.interfaces[index] == nil { network = Network.current() ?? network }
         guard let interface = network.interfaces[index] else { return false }
         return policy.interfaces.includes(interface)
     }

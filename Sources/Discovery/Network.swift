@@ -46,10 +46,11 @@ package struct InterfaceChoice: Hashable, Sendable {
 }
 
 extension Network {
-    /// As the kernel has them now.
-    static func current() -> Network {
-        Network(
-            LocalNetwork.current().interfaces.values.map { interface in
+    /// As the kernel has them now; nil where it does not say.
+    static func current() -> Network? {
+        guard let local = LocalNetwork.current() else { return nil }
+        return Network(
+            local.interfaces.values.map { interface in
                 Interface(
                     index: interface.index, name: interface.name, isLoopback: interface.isLoopback,
                     addresses: Set(interface.addresses.compactMap { IPAddress($0) }))

@@ -12,10 +12,15 @@ package struct PeerForm: Codable, Sendable {
     package let state: String
     package let endpoint: Endpoint?
     package let silenceS: Double?
-    package let backlogCount: Int64
-    package let backlogBytes: Int64
+    /// Chunks to be fetched; nil where that is not known.
+    package let backlogCount: Int64?
+    package let backlogBytes: Int64?
+    /// Facts of it that are heard of and not taken yet.
+    package let factsWaiting: Int64?
     package let behindForS: Double?
-    /// Age of the newest row of it that is not durable here, at most; nil where nobody can say.
+    /// How its open chunks are followed, `open` or `awaited`; nil where they are not to be.
+    package let tail: String?
+    /// For how long something that it committed may be missing here; nil where nobody can say.
     package let lagS: Double?
     /// Its chunks that grow here as they grow there.
     package let growingChunks: Int
@@ -41,8 +46,10 @@ package struct PeerForm: Codable, Sendable {
         state = report.state.rawValue
         endpoint = report.endpoint
         silenceS = report.silence?.inSeconds
-        backlogCount = report.backlog.chunks
-        backlogBytes = report.backlog.bytes
+        backlogCount = report.backlog?.chunks
+        backlogBytes = report.backlog?.bytes
+        factsWaiting = report.factsWaiting
+        tail = report.tail?.rawValue
         behindForS = report.behindFor?.inSeconds
         lagS = report.lag?.inSeconds
         growingChunks = report.growingChunks
@@ -59,10 +66,11 @@ package struct PeerForm: Codable, Sendable {
     }
 
     enum CodingKeys: String, CodingKey {
-        case id, name, role, version, state, endpoint, errors, unacknowledged
+        case id, name, role, version, state, endpoint, tail, errors, unacknowledged
         case silenceS = "silence_s"
         case backlogCount = "backlog_count"
         case backlogBytes = "backlog_bytes"
+        case factsWaiting = "facts_waiting"
         case behindForS = "behind_for_s"
         case lagS = "lag_s"
         case growingChunks = "growing_chunks"

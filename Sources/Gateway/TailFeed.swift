@@ -13,6 +13,8 @@ actor TailFeed {
     private let rings: AsyncStream<Void>
     private var lastWord = SystemClock.monotonic()
     private var isGreeted = false
+    /// That all is said was said behind the last of it.
+    private var isCaughtUpTold = false
     private lazy var timer = LoopTimer(on: loop) { [bell] in bell.yield() }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
@@ -31,11 +33,14 @@ actor TailFeed {
     /// The next piece for the wire; nil ends the tail: the node stops, or the one chunk that was asked for is over.
     func next() async throws -> [UInt8]? {
         while !Task.isCancelled, !reader.isOver {
-            let frames = try await reader.next()
+            var frames = try await reader.next()
+            if !reader.isOver, reader.isCaughtUp, !frames.isEmpty || !isCaughtUpTold { frames.append(.caughtUp) }
+            if !frames.isEmpty { isCaughtUpTold = frames.last == .caughtUp }
+            // The first at once: whoever asked knows that the tail stands.
+            if !isGreeted { frames.insert(.heartbeat, at: 0) }
             if !frames.isEmpty { return said(frames) }
             let silence = lastWord.duration(to: SystemClock.monotonic())
-            // The first at once: whoever asked knows that the tail stands.
-            if !isGreeted || silence >= Limits.heartbeatInterval { return said([.heartbeat]) }
+            if silence >= Limits.heartbeatInterval { return said([.heartbeat]) }
             timer.set(after: Limits.heartbeatInterval - silence)
             var isRung = false
             for await _ in rings {

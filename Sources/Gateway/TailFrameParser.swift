@@ -80,6 +80,7 @@ struct TailFrameParser: Sendable {
     private func frame(_ form: TailFrameForm, _ bytes: [UInt8]) throws(Failure) -> TailFrame? {
         switch form.frame {
         case "heartbeat": return .heartbeat
+        case "caught_up": return .caughtUp
         case "session":
             guard !bytes.isEmpty else { throw .malformed }
             return .session(fact: bytes)

@@ -23,6 +23,7 @@ enum TailFrameWriter {
         case .sealed(let slot, let fact):
             append("{\"frame\":\"sealed\"\(names(slot))\(body(fact))}\n", fact, to: &bytes)
         case .heartbeat: append("{\"frame\":\"heartbeat\"}\n", [], to: &bytes)
+        case .caughtUp: append("{\"frame\":\"caught_up\"}\n", [], to: &bytes)
         case .dropped(let slot): append("{\"frame\":\"dropped\"\(names(slot))}\n", [], to: &bytes)
         case .beyond(let slot, let length):
             append("{\"frame\":\"beyond\"\(names(slot)),\"offset\":\(length)}\n", [], to: &bytes)
@@ -80,6 +81,10 @@ struct TailRequestForm: Codable {
         let index: Int64
         let length: Int64
         let rows: Int64?
+        let crc32c: String?
+
+        var checksum: UInt32? { crc32c.flatMap { Hex.word(Array($0.utf8)) }.flatMap { UInt32(exactly: $0) } }
+        var isSound: Bool { crc32c.map { $0.utf8.count == 8 && checksum != nil } ?? true }
     }
 
     var copies: [Copy]
@@ -91,7 +96,7 @@ struct TailRequestForm: Codable {
         copies = request.copies.map {
             Copy(
                 author: $0.slot.author, session: $0.slot.session, stream: $0.slot.stream, index: $0.slot.index,
-                length: $0.length, rows: $0.rows)
+                length: $0.length, rows: $0.rows, crc32c: $0.checksum.map { Hex.string(UInt64($0), count: 8) })
         }
         authors = request.authors?.sorted()
         mission = request.mission
@@ -102,14 +107,14 @@ struct TailRequestForm: Codable {
         guard copies.count <= Limits.tailPositions, authors?.count ?? 0 <= Limits.tailAuthors,
             copies.allSatisfy({ copy in
                 copy.index >= 0 && (0...Limits.chunkBytes).contains(copy.length)
-                    && (0...copy.length).contains(copy.rows ?? 0)
+                    && (0...copy.length).contains(copy.rows ?? 0) && copy.isSound
             })
         else { return nil }
         return TailRequest(
             copies: copies.map {
                 TailPosition(
                     slot: ChunkSlot(author: $0.author, session: $0.session, stream: $0.stream, index: $0.index),
-                    length: $0.length, rows: $0.rows)
+                    length: $0.length, rows: $0.rows, checksum: $0.checksum)
             }, authors: authors.map { Set($0) }, mission: mission)
     }
 }

@@ -361,6 +361,8 @@ package enum Limits {
     package static let tailRetryDelay = Duration.milliseconds(250)...Duration.seconds(30)
     /// Without a word for this long a tail has ended: three of its heartbeats.
     package static let tailSilence = heartbeatInterval * 3
+    /// A heartbeat that has not come by then is late: what is written there meanwhile is not known here.
+    package static let tailOverdue = heartbeatInterval * 3 / 2
     /// Between two bells of open chunks on one event stream.
     package static let tailBellInterval = Duration.seconds(1)
     /// An open chunk that is followed and has not grown for this long, though it is sealed at its author's, is pulled

@@ -138,7 +138,8 @@ enum PeerVerbs {
                 table.append([
                     peer.id?.short ?? "?", peer.name ?? "?", peer.role?.rawValue ?? "?",
                     peer.endpoint?.description ?? "–",
-                    peer.state, TerminalQuantity.count(peer.backlogCount), TerminalQuantity.bytes(peer.bytesMirrored),
+                    peer.state, peer.backlogCount.map { TerminalQuantity.count($0) } ?? "–",
+                    TerminalQuantity.bytes(peer.bytesMirrored),
                     TerminalQuantity.count(peer.errorCount), peer.lastError ?? "",
                 ])
             }

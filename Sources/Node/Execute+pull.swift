@@ -69,7 +69,7 @@ extension PullOptions {
             let mirrored = reports.reduce(0) { $0 + $1.bytesMirrored }
             let base = first ?? mirrored
             first = base
-            let behind = reports.reduce(0) { $0 + $1.backlogBytes }
+            let behind = reports.reduce(0) { $0 + ($1.backlogBytes ?? 0) }
             let now = SystemClock.monotonic()
             if shows {
                 let line = bar.text(done: mirrored - base, total: mirrored - base + behind, now: now, columns: 79)
@@ -88,7 +88,8 @@ extension PullOptions {
     private func isDone(_ reports: [PeerForm]) -> Bool {
         let live = reports.filter { $0.state == "live" }
         let settling = reports.contains { $0.state == "greeting" || $0.state == "comparing" }
-        return !live.isEmpty && live.count >= peers.count && !settling && live.allSatisfy { $0.backlogCount == 0 }
+        return !live.isEmpty && live.count >= peers.count && !settling
+            && live.allSatisfy { $0.backlogCount == 0 && $0.factsWaiting ?? 0 == 0 }
     }
 
     private func summary(_ reports: [PeerForm], bytes: Int64) -> Int32 {
@@ -106,7 +107,7 @@ extension PullOptions {
             let address = silent.endpoint?.description ?? peers.first?.description ?? "the peer"
             return "\(address) was not reached in time: \(silent.lastError ?? "no answer"); is the node there running?"
         }
-        let chunks = reports.reduce(0) { $0 + $1.backlogCount }
+        let chunks = reports.reduce(0) { $0 + ($1.backlogCount ?? 0) }
         return "time is over and \(chunks) chunks are still to come; what came is safe, run it again"
     }
 }

@@ -50,7 +50,7 @@ enum SyncJudge {
         return followed.lazy.compactMap { obstacle($0) }.first
     }
 
-    private static func obstacle(_ peer: PeerForm) -> Obstacle? {
+    static func obstacle(_ peer: PeerForm) -> Obstacle? {
         let words = StatusWords(style: .plain)
         let name = words.name(peer)
         guard peer.state == "live", peer.behindForS != nil else {
@@ -58,9 +58,18 @@ enum SyncJudge {
             return Obstacle(text: "\(name) is not connected\(error)")
         }
         if let paused = peer.pullPaused { return Obstacle(text: "\(name): \(TerminalText.safe(paused))") }
-        guard peer.backlogCount == 0 else {
-            let bytes = TerminalQuantity.bytes(peer.backlogBytes)
-            return Obstacle(text: "\(words.counted(peer.backlogCount, "chunk")) of \(name) to come, \(bytes)")
+        if let facts = peer.factsWaiting, facts > 0 {
+            return Obstacle(text: "\(words.counted(facts, "fact")) of \(name) to be taken")
+        }
+        guard let chunks = peer.backlogCount, let bytes = peer.backlogBytes else {
+            return Obstacle(text: "nobody knows what \(name) has that is not here")
+        }
+        guard chunks == 0 else {
+            let size = TerminalQuantity.bytes(bytes)
+            return Obstacle(text: "\(words.counted(chunks, "chunk")) of \(name) to come, \(size)")
+        }
+        if let tail = peer.tail, tail != "open" {
+            return Obstacle(text: "the rows that \(name) has not sealed yet are not followed so far")
         }
         // While it records, some row is always on its way.
         if let lag = peer.lagS, lag >= 1 {

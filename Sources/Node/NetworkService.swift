@@ -29,10 +29,16 @@ actor NetworkService: Service {
         } catch {
             Self.warn(log, error)
         }
-        await replicator.networkChanged(to: .current())
-        for await _ in changes { await replicator.networkChanged(to: .current()) }
+        await look()
+        for await _ in changes { await look() }
         withExtendedLifetime(watch) {}
         watch = nil
+    }
+
+    /// Where the kernel does not say, nothing is known to have changed.
+    private func look() async {
+        guard let network = LocalNetwork.current() else { return }
+        await replicator.networkChanged(to: network)
     }
 
     /// The links' heartbeats notice it too, only later.

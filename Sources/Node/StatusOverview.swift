@@ -79,13 +79,16 @@ struct StatusOverview {
     private func lag(_ status: NodeStatusForm) -> Cell {
         let compared = status.peers.filter { $0.behindForS != nil }
         guard !compared.isEmpty else { return Cell(text: "–") }
-        let chunks = compared.reduce(0) { $0 + $1.backlogCount }
+        let chunks = compared.reduce(0) { $0 + ($1.backlogCount ?? 0) }
         let lag = compared.compactMap { $0.lagS ?? $0.behindForS }.max() ?? 0
         guard chunks > 0 || lag >= 1 else {
+            guard compared.allSatisfy({ $0.backlogCount != nil }) else {
+                return Cell(text: "unknown", paint: style.doubtful)
+            }
             let grows = compared.contains { $0.growingChunks > 0 }
             return Cell(text: grows ? "none, growing here too" : "none, nothing to fetch", paint: style.good)
         }
-        let bytes = compared.reduce(0) { $0 + $1.backlogBytes }
+        let bytes = compared.reduce(0) { $0 + ($1.backlogBytes ?? 0) }
         return Cell(
             text: "\(words.duration(lag)), \(words.counted(chunks, "chunk")), \(TerminalQuantity.bytes(bytes))",
             paint: style.doubtful)

@@ -63,8 +63,11 @@ struct StatusWords {
     /// What this node has still to fetch from a peer; nil where it fetches nothing from it.
     func behind(_ peer: PeerForm) -> String? {
         guard let behindFor = peer.behindForS else { return nil }
-        guard peer.backlogCount > 0 else { return "nothing to fetch" }
-        var text = "\(counted(peer.backlogCount, "chunk")) to fetch, \(TerminalQuantity.bytes(peer.backlogBytes))"
+        guard let chunks = peer.backlogCount, let bytes = peer.backlogBytes else {
+            return style.doubtful("what is to fetch is unknown")
+        }
+        guard chunks > 0 else { return "nothing to fetch" }
+        var text = "\(counted(chunks, "chunk")) to fetch, \(TerminalQuantity.bytes(bytes))"
         if peer.bytesPerS > 0 { text += " at \(TerminalQuantity.bytes(peer.bytesPerS))/s" }
         if let left = peer.timeToDoneS { text += ", \(duration(left)) left" }
         return style.doubtful(text + ", behind for \(duration(behindFor))")

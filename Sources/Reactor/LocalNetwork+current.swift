@@ -2,10 +2,10 @@ internal import Glibc
 package import Model
 
 extension LocalNetwork {
-    /// Reads the kernel's list.
-    package static func current() -> LocalNetwork {
+    /// Reads the kernel's list; nil where it gives none, which is no network without interfaces.
+    package static func current() -> LocalNetwork? {
         var list: UnsafeMutablePointer<ifaddrs>?
-        guard getifaddrs(&list) == 0 else { return LocalNetwork([]) }
+        guard getifaddrs(&list) == 0 else { return nil }
         defer { freeifaddrs(list) }
         var found: [Int32: Interface] = [:]
         var next = list

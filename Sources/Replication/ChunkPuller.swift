@@ -246,16 +246,18 @@ actor ChunkPuller {
         return queue.hasRoom
     }
 
-    /// What each connected peer has, that is wanted, and that is not here.
+    /// What each connected peer has, that is wanted, and that is not here; nothing of those that are not compared.
     func backlogs() async throws(StoreError) -> [NodeID: PeerReport.Backlog] {
-        guard !attachments.isEmpty else { return [:] }
+        // Those of this moment: what one has that is compared meanwhile is not among what is looked up now.
+        let compared = attachments.filter { tallies[$0.key]?.isCompared == true }
+        guard !compared.isEmpty else { return [:] }
         let missing = try await missingHere()
-        guard !missing.isEmpty else { return attachments.mapValues { _ in PeerReport.Backlog() } }
+        guard !missing.isEmpty else { return compared.mapValues { _ in PeerReport.Backlog() } }
         let request = PullQueue.ScanRequest(
             policy: queue.policy, limit: Limits.deepWantedScan, excluding: [], searchedFor: nil)
         let (found, isPartial) = try await wanted(request, missing: missing)
         var backlogs: [NodeID: PeerReport.Backlog] = [:]
-        for peer in attachments.keys {
+        for (peer, attachment) in compared where isAttached(attachment) {
             guard let holdings = queue.holdings(of: peer) else { continue }
             let open = found.filter { holdings.contains($0.name) && queue.policy.wants($0, for: store.node) }
             var backlog = PeerReport.Backlog(

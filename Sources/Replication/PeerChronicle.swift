@@ -81,14 +81,16 @@ package struct PeerChronicle: Sendable {
             ]
         }
         // A chunk that was just sealed is on its way as a rule: no change worth a line.
-        guard report.isBehind == true, let behind = report.behindFor, behind >= Limits.peerLineDelay else { return [] }
+        guard report.isBehind == true, let backlog = report.backlog, let behind = report.behindFor,
+            behind >= Limits.peerLineDelay
+        else { return [] }
         standing.toldBehind = (now, report.chunksDownloaded)
         return [
             Line(
                 text: "behind a peer",
                 fields: [
-                    name(report), .init(name: "chunks", value: "\(report.backlog.chunks)"),
-                    .init(name: "bytes", value: "\(report.backlog.bytes)"),
+                    name(report), .init(name: "chunks", value: "\(backlog.chunks)"),
+                    .init(name: "bytes", value: "\(backlog.bytes)"),
                 ], isTrouble: false)
         ]
     }

@@ -38,10 +38,13 @@ extension PeerFollower {
         if !unheard.isEmpty {
             log.info("a peer has facts that are news here", ("peer", greeting.name), ("facts", unheard.count))
         }
+        self.unheard = unheard.count
         for slice in unheard.slices(rangeLimit: Limits.rangesPerRequest) {
-            guard await hasRoomToHear() else { break }
+            guard await hasRoomToHear() else { return (have.head, have.epoch ?? greeting.epoch) }
             try await fetch(slice, connection, author)
+            self.unheard -= slice.count
         }
+        self.unheard = 0
         return (have.head, have.epoch ?? greeting.epoch)
     }
 
@@ -150,6 +153,7 @@ extension PeerFollower {
             }
             let batch = inbox
             inbox = []
+            absorbing = batch.count
             wakeAll()
             try await receive(batch, of: author, connection)
             let headers = batch.compactMap { FactHeader($0) }
@@ -157,6 +161,7 @@ extension PeerFollower {
                 _ = try await ask(connection, attachment, author)
             }
             await puller.add(headers.map(\.name), to: attachment)
+            absorbing = 0
         }
     }
 

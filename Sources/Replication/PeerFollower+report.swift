@@ -9,7 +9,15 @@ extension PeerFollower {
         report.silence = lastContact?.duration(to: venue.now())
         report.faults = faults
         report.lastFault = lastFault
+        report.factsWaiting = Int64(inbox.count + absorbing) + unheard
+        report.tail = followsTail ? .awaited : nil
         return report
+    }
+
+    /// Whether its open chunks are to be copied as they grow.
+    private var followsTail: Bool {
+        guard scope == .everything, let greeting, greeting.capabilities.contains("tail") else { return false }
+        return surroundings.tails.request(of: [greeting.id]) != nil
     }
 
     private var reportedState: PeerReport.State {
@@ -25,10 +33,12 @@ extension PeerFollower {
 }
 
 extension PeerReport {
-    mutating func add(_ tail: TailReport?, now: MonotonicTime) {
-        guard let tail else { return }
+    /// Where none is to be followed, what an earlier one said is of no use.
+    mutating func add(_ report: TailReport?, now: MonotonicTime) {
+        guard tail != nil, let tail = report else { return }
+        if tail.isLive, tail.isJoined { self.tail = .open }
         growingChunks = tail.openChunks
-        guard let behindFor, backlog.chunks > 0 else { return lag = tail.lag(now: now) }
+        guard let behindFor, backlog?.chunks ?? 0 > 0 else { return lag = tail.lag(now: now) }
         lag = max(behindFor, tail.lag(now: now))
     }
 

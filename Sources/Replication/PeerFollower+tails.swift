@@ -12,6 +12,8 @@ extension PeerFollower {
                 await self.note($0, $1)
             }
             await follower.run()
+        } else {
+            surroundings.tails.forget(greeting.id)
         }
         while true { try await venue.sleep(.seconds(3600)) }
     }

@@ -32,6 +32,11 @@ actor PeerFollower {
     var greetingCount = 0 { didSet { surroundings.bell.ring() } }
     /// Facts of the peer's event stream on their way to the store.
     var inbox: [[UInt8]] = []
+    /// Of those that the store takes at the moment.
+    var absorbing = 0
+    /// Facts that the last comparison left out, as no more may be remembered.
+    var unheard: Int64 = 0
+    private(set) var scope: FollowScope?
     private var waiters: [CheckedContinuation<Void, Never>] = []
 
     var store: Store { surroundings.store }
@@ -212,6 +217,7 @@ actor PeerFollower {
         }
         deadlines = [:]
         inbox = []
+        absorbing = 0
         cause = nil
         isUnreachableNoted = false
         await surroundings.registry.left(token)
@@ -297,6 +303,7 @@ actor PeerFollower {
         switch verdict {
         case .follow(let scope):
             self.greeting = greeting
+            self.scope = scope
             return scope
         case .yourself: throw Parting(fault: .wrongIdentity, reason: "\(connection.endpoint) is this node itself")
         case .wrongIdentity(let expected):

@@ -26,12 +26,17 @@ package struct PeerReport: Hashable, Sendable {
     package var endpoint: Endpoint?
     /// Since anything came from it.
     package var silence: Duration?
-    /// Chunks that it has, that are wanted, and that are not here.
-    package var backlog = Backlog()
+    /// Chunks that it has, that are wanted, and that are not here; nil where that is not known: it is not connected,
+    /// not compared yet, or the look for them failed.
+    package var backlog: Backlog?
+    /// Facts of it that are heard and not taken yet, and those that were not asked for, as no more may be remembered.
+    package var factsWaiting: Int64 = 0
     /// How long there has been a backlog from it; zero where there is none. Nil before the first comparison.
     package var behindFor: Duration?
-    /// Age of the newest row of this peer that is not durable here, at most; zero where every committed row is. Nil
-    /// where nobody can say: it is not followed, or does not tell of its open chunks.
+    /// How its open chunks are followed; nil where they are not to be.
+    package var tail: Tail?
+    /// For how long something that it committed may be missing here, since this node heard of it; zero where all of
+    /// it is here. Nil where nobody can say: it is not followed, or does not tell of its open chunks.
     package var lag: Duration?
     /// Its chunks that grow here as they grow there.
     package var growingChunks = 0
@@ -55,12 +60,18 @@ package struct PeerReport: Hashable, Sendable {
 
     /// How long the backlog takes at the present rate; nil where there is none, or nothing moves.
     package var timeToDone: Duration? {
-        guard backlog.bytes > 0, bytesPerSecond > 0 else { return nil }
+        guard let backlog, backlog.bytes > 0, bytesPerSecond > 0 else { return nil }
         return .seconds((backlog.bytes - 1) / bytesPerSecond + 1)
     }
 
-    /// It has something that is wanted and is not here; nil before the first comparison.
-    package var isBehind: Bool? { behindFor.map { _ in backlog.chunks > 0 } }
+    /// It has something that is wanted and is not here; nil where that is not known.
+    package var isBehind: Bool? { behindFor.flatMap { _ in backlog.map { $0.chunks > 0 } } }
+
+    package enum Tail: String, Hashable, Sendable {
+        /// Not open, or it has not yet said once that all it had is said.
+        case awaited
+        case open
+    }
 
     package struct Backlog: Hashable, Sendable {
         package var chunks: Int64 = 0

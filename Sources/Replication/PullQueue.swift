@@ -249,7 +249,8 @@ package struct PullQueue: Sendable {
 
     /// Why nothing is asked of this peer although it has what is missing here; nil where there is no such reason.
     package func pause(of peer: NodeID, now: MonotonicTime) -> String? {
-        guard usefulPeers.contains(peer) else { return nil }
+        // Without room not even its facts are taken: nobody knows what it has.
+        guard holders[peer] != nil, !hasRoom || usefulPeers.contains(peer) else { return nil }
         if let space, !hasRoom || (isHeld && taken.isEmpty) {
             let (left, kept) = (Magnitude.bytes(max(0, space.free)), Magnitude.bytes(space.minFree))
             return "the disk has \(left) left, and \(kept) are kept free"

@@ -10,7 +10,7 @@ package struct PullTally: Hashable, Sendable {
     package private(set) var lastFault: String?
     /// Since when the peer has had something that is missing here.
     var behindSince: MonotonicTime?
-    /// The peer's holdings were compared at least once.
+    /// The peer's holdings were compared on the link that stands.
     var isCompared = false
     private var meter = RateMeter()
 

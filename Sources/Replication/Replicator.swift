@@ -248,6 +248,9 @@ package actor Replicator: FollowerRegistry {
     package nonisolated func changes() -> AsyncStream<Void> { bell.listen() }
 
     package func reports() async -> [PeerReport] {
+        // In this order: what a peer that is live had until then is heard of when the backlogs are looked up.
+        var standings: [PeerDirectory.Token: PeerReport] = [:]
+        for (token, follower) in followers { standings[token] = await follower.report() }
         var backlogs: [NodeID: PeerReport.Backlog] = [:]
         do { backlogs = try await puller.backlogs() } catch {
             log.warning("cannot tell the backlog", ("error", error))
@@ -258,7 +261,7 @@ package actor Replicator: FollowerRegistry {
         var reported: Set<NodeID> = []
         for token in directory.entries.keys.sorted() {
             guard let entry = directory.entries[token] else { continue }
-            var report = await followers[token]?.report() ?? PeerReport(state: .unfollowed)
+            var report = standings[token] ?? PeerReport(state: .unfollowed)
             report.id = entry.id
             report.role = entry.role
             report.name = entry.name
@@ -267,7 +270,7 @@ package actor Replicator: FollowerRegistry {
                 reported.insert(id)
                 report.add(await puller.tally(of: id), now: venue.now())
                 report.pullPause = await puller.pause(of: id)
-                report.backlog = backlogs[id] ?? PeerReport.Backlog()
+                report.backlog = backlogs[id]
                 report.add(tailReports[id], now: venue.now())
                 addAcknowledgement(of: id, own: own, to: &report)
             }

@@ -17,13 +17,18 @@ actor TailCopier {
     private let surroundings: PeerFollower.Surroundings
     private let attachment: ChunkPuller.Attachment
     private var inbox = TailInbox()
-    /// Chunks that grow here, and how much of each is committed at the peer's and not here.
-    private var left: [ChunkSlot: Int64] = [:]
+    /// Chunks that grow here.
+    private var growing: Set<ChunkSlot> = []
     /// Chunks that the store does not take: not by this tail.
     private var refused: Set<ChunkSlot> = []
+    /// Those of them that are still open at the peer's: their rows are missing here, whatever else came.
+    private var lacking: Set<ChunkSlot> = []
     private var seals: [(slot: ChunkSlot, fact: [UInt8])] = []
     private var isWritten = false
     private var behindSince: MonotonicTime?
+    /// Once in this tail all that the peer had to say was durable here.
+    private var isJoined = false
+    private var heardAt: MonotonicTime
     private let (frames, frameBell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let (drains, drainBell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     private let (sealings, sealBell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -44,6 +49,7 @@ actor TailCopier {
         self.tail = tail
         self.surroundings = surroundings
         self.attachment = attachment
+        heardAt = surroundings.venue.now()
     }
 
     /// Until the tail ends; throws why.
@@ -62,7 +68,7 @@ actor TailCopier {
             failure = error
         }
         await tail.close()
-        left = [:]
+        growing = []
         await puller.setLive([], of: errand.number)
         throw failure ?? inbox.end ?? PeerLinkError.closed
     }
@@ -84,18 +90,12 @@ actor TailCopier {
     }
 
     private func take(_ frame: TailFrame) {
-        if frame == .heartbeat {
-            // All that the peer had to say was said.
-            if inbox.isEmpty, isCaughtUp { behindSince = nil }
-            tell()
-            return
-        }
-        behindSince = behindSince ?? venue.now()
+        heardAt = venue.now()
+        guard frame != .heartbeat else { return tell() }
+        if frame != .caughtUp { behindSince = behindSince ?? heardAt }
         inbox.put(frame)
         frameBell.yield()
     }
-
-    private var isCaughtUp: Bool { left.values.allSatisfy { $0 == 0 } }
 
     // MARK: Writing
 
@@ -110,7 +110,7 @@ actor TailCopier {
                     let steps = inbox.take()
                     drainBell.yield()
                     for step in steps { try await perform(step) }
-                    if inbox.isEmpty, isCaughtUp { behindSince = nil }
+                    noteCaughtUp()
                     tell()
                 }
                 guard inbox.end == nil, !Task.isCancelled else { return }
@@ -125,7 +125,7 @@ actor TailCopier {
 
     private func perform(_ step: TailInbox.Step) async throws {
         switch step {
-        case .append(let pieces, let behind): try await append(pieces, left: behind)
+        case .append(let pieces): try await append(pieces)
         case .other(.session(let fact)):
             guard let header = FactHeader(fact), errand.authors.contains(header.name.author) else {
                 throw PeerLinkError.malformed(reason: "a session that was not asked for")
@@ -136,9 +136,12 @@ actor TailCopier {
             await puller.add([header.name], to: attachment)
         case .other(.sealed(let slot, let fact)):
             try check(slot)
+            lacking.remove(slot)
             seals.append((slot, fact))
             sealBell.yield()
-        case .other(.dropped(let slot)): await release(slot)
+        case .other(.dropped(let slot)):
+            lacking.remove(slot)
+            await release(slot)
         case .other(.beyond(let slot, _)):
             try check(slot)
             await release(slot)
@@ -147,7 +150,7 @@ actor TailCopier {
             guard slot.author == errand.peer else { return }
             try await store.dropCopy(slot)
             throw Misfit(reason: "the author has less of a chunk than its copy")
-        case .other(.commit), .other(.heartbeat): break
+        case .other(.commit), .other(.caughtUp), .other(.heartbeat): break
         }
     }
 
@@ -157,20 +160,19 @@ actor TailCopier {
         }
     }
 
-    private func append(_ pieces: [CopyPiece], left behind: [ChunkSlot: Int64]) async throws {
+    private func append(_ pieces: [CopyPiece]) async throws {
         for piece in pieces { try check(piece.slot) }
         let wanted = pieces.filter { !refused.contains($0.slot) }
         guard !wanted.isEmpty else { return }
         let slots = Set(wanted.map(\.slot))
         // From here on they come this way; before their fact is heard of, which may be in a moment.
-        if !slots.isSubset(of: left.keys) {
-            for slot in slots where left[slot] == nil { left[slot] = 0 }
-            await puller.setLive(Set(left.keys), of: errand.number)
+        if !slots.isSubset(of: growing) {
+            growing.formUnion(slots)
+            await puller.setLive(growing, of: errand.number)
         }
         let errors = try await store.appendCopies(wanted)
         var bytes = 0
         for piece in wanted where errors[piece.slot] == nil { bytes += piece.bytes.count }
-        for slot in slots where errors[slot] == nil { left[slot] = behind[slot] ?? 0 }
         await puller.noteLive(slots.subtracting(errors.keys), bytes, from: errand.peer, by: errand.number)
         noteDurable(wanted.last { errors[$0.slot] == nil }?.last, bytes)
         for (slot, error) in errors { try await refuse(slot, error) }
@@ -185,6 +187,7 @@ actor TailCopier {
         // Its fact says the rest.
         case .sealedAlready: break
         default:
+            if lacking.count < Limits.tailPositions { lacking.insert(slot) }
             surroundings.log.warning(
                 "an open chunk is not copied while it grows", ("chunk", "\(slot.session)/\(slot.stream)/\(slot.index)"),
                 ("peer", errand.peer.short), ("reason", error))
@@ -193,8 +196,8 @@ actor TailCopier {
 
     /// The chunk does not come this way any more: it is pulled as any other.
     private func release(_ slot: ChunkSlot) async {
-        guard left.removeValue(forKey: slot) != nil else { return }
-        await puller.setLive(Set(left.keys), of: errand.number)
+        guard growing.remove(slot) != nil else { return }
+        await puller.setLive(growing, of: errand.number)
     }
 
     // MARK: Sealing
@@ -232,6 +235,14 @@ actor TailCopier {
 
     // MARK: Reports
 
+    /// The peer has said that all is said, and all of it is taken.
+    private func noteCaughtUp() {
+        guard inbox.isEmpty, inbox.isCaughtUp, lacking.isEmpty else { return }
+        behindSince = nil
+        if !isJoined { surroundings.bell.ring() }
+        isJoined = true
+    }
+
     private func noteDurable(_ newest: ClockPair?, _ bytes: Int) {
         surroundings.tails.report(errand.peer) { report in
             report.bytes += Int64(bytes)
@@ -243,7 +254,9 @@ actor TailCopier {
         guard errand.authors.contains(errand.peer) else { return }
         surroundings.tails.report(errand.peer) { report in
             report.isLive = true
-            report.openChunks = left.count
+            report.isJoined = isJoined
+            report.heardAt = heardAt
+            report.openChunks = growing.count
             report.behindSince = behindSince
         }
     }

@@ -74,9 +74,10 @@ final class TailDesk: Sendable {
             guard count <= 0 else { return }
             guard var report = state.reports[author] else { return }
             report.isLive = false
+            report.isJoined = false
             report.openChunks = 0
-            // From here on nobody knows.
-            report.behindSince = report.behindSince ?? now
+            // Since the last word nobody knows.
+            report.behindSince = report.behindSince ?? report.heardAt ?? now
             state.reports[author] = report
         }
         bell.ring()
@@ -142,6 +143,9 @@ final class TailDesk: Sendable {
             change(&state.reports[author, default: TailReport()])
         }
     }
+
+    /// It has no tail any more that could say more.
+    func forget(_ author: NodeID) { state.withLock { $0.reports[author] = nil } }
 
     var reports: [NodeID: TailReport] { state.withLock { $0.reports } }
 }

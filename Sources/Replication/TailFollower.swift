@@ -58,7 +58,9 @@ struct TailFollower: Sendable {
         let authors = asked.authors ?? []
         var request = asked
         request.copies = await surroundings.store.copies().filter { authors.contains($0.slot.author) }
-            .prefix(Limits.tailPositions).map { TailPosition(slot: $0.slot, length: $0.length, rows: $0.rows) }
+            .prefix(Limits.tailPositions).map {
+                TailPosition(slot: $0.slot, length: $0.length, rows: $0.rows, checksum: $0.checksum)
+            }
         let tail = try await attachment.link.tail(request)
         let isOwn = authors.contains(peer)
         if isOwn { desk.began(peer) }

@@ -1,10 +1,12 @@
-package import Model
+internal import Model
 package import Storage
 
 /// Frames that came and wait for the disk, in their order, and how the tail ended.
 package struct TailInbox: Sendable {
     private var frames: [TailFrame] = []
     private var bytes = 0
+    /// Behind the last frame that was put, the peer had nothing more to say.
+    package private(set) var isCaughtUp = false
     /// What ended the tail; what came before it is still taken.
     package private(set) var end: (any Error)?
 
@@ -15,6 +17,7 @@ package struct TailInbox: Sendable {
 
     package mutating func put(_ frame: TailFrame) {
         frames.append(frame)
+        isCaughtUp = frame == .caughtUp
         bytes += Self.size(frame)
     }
 
@@ -26,25 +29,24 @@ package struct TailInbox: Sendable {
         (frames, bytes) = ([], 0)
         var steps: [Step] = []
         for frame in taken {
-            guard case .commit(let piece, let left) = frame else {
-                if frame != .heartbeat { steps.append(.other(frame)) }
+            guard case .commit(let piece, _) = frame else {
+                if frame != .caughtUp { steps.append(.other(frame)) }
                 continue
             }
-            if case .append(var pieces, var rest)? = steps.last {
+            if case .append(var pieces)? = steps.last {
                 steps.removeLast()
                 pieces.append(piece)
-                rest[piece.slot] = left
-                steps.append(.append(pieces, left: rest))
+                steps.append(.append(pieces))
             } else {
-                steps.append(.append([piece], left: [piece.slot: left]))
+                steps.append(.append([piece]))
             }
         }
         return steps
     }
 
     package enum Step: Sendable {
-        /// Pieces of any number of chunks, and what the peer has behind the last of each.
-        case append([CopyPiece], left: [ChunkSlot: Int64])
+        /// Pieces of any number of chunks.
+        case append([CopyPiece])
         case other(TailFrame)
     }
 
@@ -52,7 +54,7 @@ package struct TailInbox: Sendable {
         switch frame {
         case .commit(let piece, _): piece.bytes.count + Limits.tailLineBytes
         case .session(let fact), .sealed(_, let fact): fact.count + Limits.tailLineBytes
-        case .dropped, .beyond, .heartbeat: Limits.tailLineBytes
+        case .dropped, .beyond, .caughtUp, .heartbeat: Limits.tailLineBytes
         }
     }
 }

@@ -10,6 +10,8 @@ struct CommitMarks: Sendable {
         let rows: Int64
         let first: ClockPair
         let last: ClockPair
+        /// CRC-32C of the chunk's bytes by its end.
+        let checksum: UInt32
     }
 
     /// A stretch of a chunk as it is sent: up to a mark where one is in reach, else as much as one piece takes.
@@ -38,7 +40,8 @@ struct CommitMarks: Sendable {
             let start = merged.count > 1 ? merged[merged.count - 2].end : 0
             // The newest stays a commit of its own.
             if let before = merged.last, position < marks.count - 1, mark.end - start <= Int64(Limits.tailPieceBytes) {
-                merged[merged.count - 1] = Mark(end: mark.end, rows: mark.rows, first: before.first, last: mark.last)
+                merged[merged.count - 1] = Mark(
+                    end: mark.end, rows: mark.rows, first: before.first, last: mark.last, checksum: mark.checksum)
             } else {
                 merged.append(mark)
             }
@@ -63,6 +66,12 @@ struct CommitMarks: Sendable {
     func rows(by offset: Int64) -> Int64 {
         let next = position(beyond: offset)
         return next > 0 ? marks[next - 1].rows : 0
+    }
+
+    /// The last mark that ends at `offset` or before it.
+    func last(by offset: Int64) -> Mark? {
+        let next = position(beyond: offset)
+        return next > 0 ? marks[next - 1] : nil
     }
 
     /// The first mark that ends beyond `offset`.

@@ -7,8 +7,8 @@ extension Journal {
     func copyStates() -> [CopyState] {
         copies.values.filter { $0.length > 0 }.map { copy in
             CopyState(
-                slot: copy.slot, length: copy.length, rows: copy.rows, firstRow: copy.firstRow, isOwn: false,
-                first: copy.first, last: copy.last, at: copy.at)
+                slot: copy.slot, length: copy.length, rows: copy.rows, firstRow: copy.firstRow,
+                checksum: copy.checksum.value, isOwn: false, first: copy.first, last: copy.last, at: copy.at)
         }.sorted { $0.slot < $1.slot }
     }
 

@@ -61,7 +61,7 @@ final class OpenChunk {
     func growth(by bytes: [UInt8], first: ClockPair) -> TailBoard.Growth {
         TailBoard.Growth(
             slot: slot, firstRow: firstRow, file: file, length: length, rows: rows, lengthInFile: lengthInFile,
-            first: first, last: last, bytes: bytes)
+            first: first, last: last, checksum: checksum.value, bytes: bytes)
     }
 
     var checkpoint: WALRecord.Checkpoint {

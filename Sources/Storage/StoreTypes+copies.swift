@@ -32,6 +32,8 @@ package struct CopyState: Hashable, Sendable {
     package let length: Int64
     package let rows: Int64
     package let firstRow: Int64
+    /// CRC-32C of the committed bytes.
+    package let checksum: UInt32
     package let isOwn: Bool
     package let first: ClockPair
     package let last: ClockPair

@@ -15,6 +15,8 @@ final class TailBoard: Sendable {
         let lengthInFile: Int64
         let first: ClockPair
         let last: ClockPair
+        /// CRC-32C of the committed bytes.
+        let checksum: UInt32
         /// The newest bytes; empty where only the file is to be read.
         let bytes: [UInt8]
     }
@@ -29,6 +31,8 @@ final class TailBoard: Sendable {
     /// What is to be told next of one chunk.
     enum Portion {
         case nothing
+        /// Committed, and neither in memory nor in the file yet.
+        case later
         /// The asker has more than is committed here.
         case beyond(length: Int64)
         case part(Part)
@@ -102,7 +106,9 @@ final class TailBoard: Sendable {
         entry.lengthInFile = growth.lengthInFile
         entry.version = state.version
         entry.marks.append(
-            CommitMarks.Mark(end: growth.length, rows: growth.rows, first: growth.first, last: growth.last))
+            CommitMarks.Mark(
+                end: growth.length, rows: growth.rows, first: growth.first, last: growth.last,
+                checksum: growth.checksum))
         if !growth.bytes.isEmpty, growth.bytes.count <= Limits.inlineCommitBytes {
             entry.recent.append((growth.length - Int64(growth.bytes.count), growth.bytes))
             entry.recentBytes += growth.bytes.count
@@ -187,6 +193,27 @@ final class TailBoard: Sendable {
         }
     }
 
+    /// What there is to compare a copy of this length with.
+    enum Beginning {
+        /// Such a beginning is not committed here.
+        case none
+        /// It is, and neither its checksum is known nor are its bytes in the file yet.
+        case later
+        case checksum(UInt32)
+        /// The bytes up to `from` have this checksum; those behind them are in the file.
+        case file(SharedFile, from: Int64, checksum: UInt32)
+    }
+
+    func beginning(_ slot: ChunkSlot, to offset: Int64) -> Beginning {
+        state.withLock { state in
+            guard let entry = state.entries[slot], offset <= entry.length else { return .none }
+            let mark = entry.marks.last(by: offset)
+            if let mark, mark.end == offset { return .checksum(mark.checksum) }
+            guard offset <= entry.lengthInFile else { return .later }
+            return .file(entry.file, from: mark?.end ?? 0, checksum: mark?.checksum ?? 0)
+        }
+    }
+
     /// What a copy of this length lacks, at most `limit` bytes of it.
     func portion(_ slot: ChunkSlot, from offset: Int64, limit: Int) -> Portion {
         state.withLock { state in
@@ -200,9 +227,9 @@ final class TailBoard: Sendable {
             {
                 return .part(entry.part(.memory(entry.recentBytes(offset..<stretch.end)), offset, stretch))
             }
-            // Bytes that the file does not have yet come when it has them, or with the next commit.
+            // Bytes that the file does not have yet come when it has them.
             let reach = min(Int64(limit), entry.lengthInFile - offset)
-            guard let stretch = entry.marks.stretch(from: offset, limit: reach) else { return .nothing }
+            guard let stretch = entry.marks.stretch(from: offset, limit: reach) else { return .later }
             return .part(entry.part(.file(entry.file), offset, stretch))
         }
     }

@@ -7,11 +7,14 @@ package struct TailPosition: Hashable, Sendable {
     package let length: Int64
     /// Rows that were counted with these bytes; nil where nobody did.
     package let rows: Int64?
+    /// CRC-32C of these bytes; nil where the asker does not say.
+    package let checksum: UInt32?
 
-    package init(slot: ChunkSlot, length: Int64, rows: Int64? = nil) {
+    package init(slot: ChunkSlot, length: Int64, rows: Int64? = nil, checksum: UInt32? = nil) {
         self.slot = slot
         self.length = length
         self.rows = rows
+        self.checksum = checksum
     }
 }
 
@@ -46,8 +49,10 @@ package enum TailFrame: Hashable, Sendable {
     case sealed(ChunkSlot, fact: [UInt8])
     /// It is not open there any more, or never was.
     case dropped(ChunkSlot)
-    /// The asker has more of it than is committed there.
+    /// The asker has more of it than is committed there; of none of it where it has other bytes.
     case beyond(ChunkSlot, length: Int64)
+    /// All that was committed there is said.
+    case caughtUp
     case heartbeat
 }
 
@@ -59,6 +64,10 @@ package final class TailReader {
         /// What the asker counts; nil where that is what the commits say.
         var rows: Int64?
         var isBeyondTold = false
+        /// What the asker has is still to be compared with this.
+        var checksum: UInt32?
+        /// The asker has other bytes.
+        var isStrange = false
     }
 
     private let board: TailBoard
@@ -69,11 +78,15 @@ package final class TailReader {
     private var cursors: [ChunkSlot: Cursor]
     /// Chunks with something left to say.
     private var pending: Set<ChunkSlot> = []
-    /// Sessions that the asker knows, and those it does not want.
+    /// Sessions whose facts the asker has.
     private var known: Set<SessionID>
+    /// Sessions of the mission that was asked for, and those of others.
+    private var wanted: Set<SessionID> = []
     private var unwanted: Set<SessionID> = []
     /// The last chunk that was read from its file: the next one's turn comes first.
     private var lastRead: ChunkSlot?
+    /// Nothing committed is left to say, as of the last answer.
+    package var isCaughtUp: Bool { pending.isEmpty }
     /// The one chunk that was asked for is over.
     package private(set) var isOver = false
 
@@ -83,7 +96,7 @@ package final class TailReader {
         self.shelf = shelf
         self.request = request
         cursors = Dictionary(
-            request.copies.map { ($0.slot, Cursor(position: $0.length, rows: $0.rows)) },
+            request.copies.map { ($0.slot, Cursor(position: $0.length, rows: $0.rows, checksum: $0.checksum)) },
             uniquingKeysWith: { first, _ in first })
         known = Set(request.copies.map(\.slot.session))
         pending = Set(cursors.keys)
@@ -100,7 +113,10 @@ package final class TailReader {
         var left = limit
         var files: [ChunkSlot] = []
         for slot in pending.sorted() where left > 0 {
-            guard try await isWanted(slot, &frames) else { continue }
+            // How a copy ends is told whatever is wanted.
+            if cursors[slot] == nil || board.length(of: slot) != nil {
+                guard try await isWanted(slot, &frames) else { continue }
+            }
             if try await !take(slot, &frames, &left, readsFile: false) { files.append(slot) }
         }
         for slot in inTurn(files) where left > 0 {
@@ -121,7 +137,8 @@ package final class TailReader {
             pending.remove(slot)
             return false
         }
-        guard !known.contains(slot.session) else { return true }
+        let isKnown = known.contains(slot.session)
+        if isKnown, request.mission == nil || wanted.contains(slot.session) { return true }
         let found: RecordedFact?
         do throws(StoreError) { found = try await catalogue.sessionFact(slot.session) } catch {
             // While the index is made nobody can say: it is looked up with the next commit.
@@ -136,6 +153,11 @@ package final class TailReader {
             pending.remove(slot)
             return false
         }
+        if request.mission != nil {
+            if wanted.count >= Limits.tailEndsKept { wanted = [] }
+            wanted.insert(slot.session)
+        }
+        guard !isKnown else { return true }
         if known.count >= Limits.tailEndsKept { known = Set(cursors.keys.map(\.session)) }
         known.insert(slot.session)
         frames.append(.session(fact: found.bytes))
@@ -146,14 +168,17 @@ package final class TailReader {
     private func take(
         _ slot: ChunkSlot, _ frames: inout [TailFrame], _ left: inout Int, readsFile: Bool
     ) async throws(StoreError) -> Bool {
+        guard try await isCompared(slot, &frames, readsFile: readsFile) else { return readsFile }
         let cursor = cursors[slot] ?? Cursor()
         switch board.portion(slot, from: cursor.position, limit: Limits.tailPieceBytes) {
         case .nothing: pending.remove(slot)
+        case .later: break
         case .gone(let end): tellEnd(slot, end, &frames)
+        case .part where cursor.isStrange, .beyond where cursor.isStrange: pending.remove(slot)
         case .beyond(let length):
             pending.remove(slot)
             if !cursor.isBeyondTold { frames.append(.beyond(slot, length: length)) }
-            cursors[slot] = Cursor(position: cursor.position, rows: cursor.rows, isBeyondTold: true)
+            cursors[slot]?.isBeyondTold = true
         case .part(let part):
             let bytes: [UInt8]
             switch part.source {
@@ -165,6 +190,33 @@ package final class TailReader {
             left -= bytes.count
             tell(slot, part, bytes, cursor, &frames)
         }
+        return true
+    }
+
+    /// Whether it is known if the asker's bytes are this chunk's. Where they are not it is told at once, and nothing
+    /// of the chunk is said any more before its end.
+    private func isCompared(
+        _ slot: ChunkSlot, _ frames: inout [TailFrame], readsFile: Bool
+    ) async throws(StoreError) -> Bool {
+        guard let cursor = cursors[slot], let claimed = cursor.checksum else { return true }
+        var own: Checksum
+        switch board.beginning(slot, to: cursor.position) {
+        case .none: return true
+        case .later: return false
+        case .checksum(let known): own = Checksum(continuing: known)
+        case .file(let file, var offset, let before):
+            guard readsFile else { return false }
+            own = Checksum(continuing: before)
+            while offset < cursor.position {
+                let end = min(cursor.position, offset + Limits.recoveryReadBytes)
+                own.update(try await shelf.read(file, offset..<end)[...])
+                offset = end
+            }
+        }
+        cursors[slot]?.checksum = nil
+        guard own.value != claimed else { return true }
+        cursors[slot]?.isStrange = true
+        frames.append(.beyond(slot, length: 0))
         return true
     }
 

@@ -15,7 +15,9 @@ import Testing
     }
 
     private func next(_ tail: any PeerTail) async throws -> TailFrame? {
-        while let frame = try await tail.next() { if frame != .heartbeat { return frame } }
+        while let frame = try await tail.next() {
+            if frame != .heartbeat, frame != .caughtUp { return frame }
+        }
         return nil
     }
 
@@ -118,6 +120,7 @@ import Testing
                 "{\"copies\":[{\(slot),\"index\":0,\"length\":-1}]}",
                 "{\"copies\":[{\(slot),\"index\":0,\"length\":9223372036854775807}]}",
                 "{\"copies\":[{\(slot),\"index\":0,\"length\":1,\"rows\":2}]}",
+                "{\"copies\":[{\(slot),\"index\":0,\"length\":1,\"crc32c\":\"123\"}]}",
                 "{\"copies\":[],\"authors\":[\"../..\"]}",
             ] { #expect(try await node.call(.post, "/v1/tail", body: body).status.code == 422, "\(body)") }
             let foreign = try await node.call(

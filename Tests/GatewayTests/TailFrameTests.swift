@@ -13,7 +13,8 @@ import Testing
         firstRow: 40, first: at, last: ClockPair(realtime: .max, boottime: .min))
     private static let frames: [TailFrame] = [
         .heartbeat, .session(fact: Array("{\"kind\":\"session\"}".utf8)), .commit(piece, left: 3),
-        .dropped(slot), .beyond(slot, length: 99), .sealed(slot, fact: Array("{\"kind\":\"chunk\"}".utf8)), .heartbeat,
+        .dropped(slot), .beyond(slot, length: 99), .sealed(slot, fact: Array("{\"kind\":\"chunk\"}".utf8)), .caughtUp,
+        .heartbeat,
     ]
 
     @Test("frames are the same whatever pieces they come in: split at every byte, and byte by byte")

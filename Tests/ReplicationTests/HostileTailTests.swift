@@ -7,14 +7,14 @@ import Testing
 
 @Suite(.timeLimit(.minutes(1))) struct HostileTailTests {
     /// The chunk that the peer made up, as a tail would bring it.
-    fileprivate static func commit(_ peer: InventedPeer, _ bytes: [UInt8], at offset: Int64 = 0) -> TailFrame {
+    static func commit(_ peer: InventedPeer, _ bytes: [UInt8], at offset: Int64 = 0) -> TailFrame {
         let at = ClockPair(realtime: 0, boottime: 0)
         let piece = CopyPiece(
             slot: slot(peer), offset: offset, bytes: bytes, rows: 1, firstRow: 0, first: at, last: at)
         return .commit(piece, left: 0)
     }
 
-    fileprivate static func slot(_ peer: InventedPeer) -> ChunkSlot {
+    static func slot(_ peer: InventedPeer) -> ChunkSlot {
         ChunkSlot(author: peer.node, session: peer.facts[0].fact.session!, stream: .data, index: 0)
     }
 
@@ -228,7 +228,7 @@ import Testing
 
 extension InventedPeer {
     /// A greeting that promises tails.
-    fileprivate var withTails: PeerGreeting {
+    var withTails: PeerGreeting {
         PeerGreeting(
             id: node, name: "invented", role: .vehicle, version: "0", epoch: epoch, head: Int64(facts.count),
             capabilities: ["tail"])

@@ -115,6 +115,11 @@ struct QueueBench {
         space.measured(99 * mega)
         _ = bench.queue.setSpace(space)
         #expect(bench.next(for: a) == nil && bench.next(for: b) == nil && !bench.queue.hasRoom)
+        // What a peer has is not even heard of then: it is no reason to keep still that nothing of it is missing.
+        bench.queue.setHoldings(Holdings(), of: Sample.node(3))
+        #expect(bench.queue.pause(of: Sample.node(3), now: Sample.time(0))?.contains("are kept free") == true)
+        #expect(bench.queue.pause(of: Sample.node(4), now: Sample.time(0)) == nil)
+        bench.queue.forget(Sample.node(3))
         space.measured(109 * mega)
         _ = bench.queue.setSpace(space)
         #expect(bench.next(for: a) == nil)

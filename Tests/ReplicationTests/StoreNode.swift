@@ -150,12 +150,20 @@ final class StoreNode: PeerScript {
         counts.withLock { $0.tails.append(request) }
         mailbox.put([.heartbeat])
         bell.yield()
+        var isTold = false
         for await _ in rings {
             while true {
                 let frames = try await reader.next()
-                guard !frames.isEmpty else { break }
+                if !frames.isEmpty { isTold = false }
+                if reader.isCaughtUp, !isTold {
+                    mailbox.put(frames + [.caughtUp])
+                    isTold = true
+                } else if frames.isEmpty {
+                    break
+                } else {
+                    mailbox.put(frames)
+                }
                 counts.withLock { served in for frame in frames { served.add(frame) } }
-                mailbox.put(frames)
             }
         }
         throw PeerLinkError.closed

@@ -105,6 +105,7 @@ private func slot(_ store: Store, _ session: SessionID, _ index: Int64 = 0) -> C
         // Each began where the copy ended.
         let begins = vehicle.served.tails.dropFirst().compactMap { $0.copies.first?.length }
         #expect(begins == begins.sorted() && Set(begins).count > 1)
+        #expect(vehicle.served.tails.allSatisfy { $0.copies.allSatisfy { $0.checksum != nil } })
         try await bench.end()
     }
 

@@ -61,7 +61,7 @@ extension TailFrame {
         switch self {
         case .session(let fact), .sealed(_, let fact): 300 + fact.count
         case .commit(let piece, _): 400 + piece.bytes.count
-        case .dropped, .beyond, .heartbeat: 100
+        case .dropped, .beyond, .caughtUp, .heartbeat: 100
         }
     }
 }
@@ -75,17 +75,23 @@ extension NodeProcess {
         let reader = store.tail(request)
         send(.heartbeat)
         bell.yield()
+        var isTold = false
         for await _ in rings {
             while true {
                 let frames = try await reader.next()
                 if frames.isEmpty { break }
+                isTold = false
                 for frame in frames {
                     switch frame {
                     case .session(let fact), .sealed(_, let fact): node.oracle.gives(self, fact)
-                    case .commit, .dropped, .beyond, .heartbeat: break
+                    case .commit, .dropped, .beyond, .caughtUp, .heartbeat: break
                     }
                     send(frame)
                 }
+            }
+            if reader.isCaughtUp, !isTold {
+                send(.caughtUp)
+                isTold = true
             }
         }
         throw PeerLinkError.closed

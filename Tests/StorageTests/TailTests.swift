@@ -1,4 +1,5 @@
 import Model
+import Reactor
 import Testing
 
 @testable import Storage
@@ -22,7 +23,7 @@ private struct Told {
                 bytes[piece.slot, default: []] += piece.bytes
                 rows[piece.slot, default: 0] += piece.rows
                 ends[piece.slot, default: []].append(piece.offset + Int64(piece.bytes.count))
-            case .sealed, .dropped, .beyond, .heartbeat: break
+            case .sealed, .dropped, .beyond, .caughtUp, .heartbeat: break
             }
         }
     }
@@ -169,6 +170,89 @@ private struct Told {
         try await store.close()
     }
 
+    @Test("a copy of another mission's chunk gets no byte more and hears of its end; all that is wanted is said then")
+    func unwantedCopy() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        let length = try await store.commit([batch(session, rows: ["1"])])[0].bytes
+        let copy = TailPosition(slot: slot(session), length: length)
+        let another = store.tail(TailRequest(copies: [copy], mission: "another"))
+        let same = store.tail(TailRequest(copies: [copy], mission: opening.mission))
+        for reader in [another, same] { #expect(try await reader.next().isEmpty && reader.isCaughtUp) }
+        _ = try await store.commit([batch(session, rows: ["2"])])
+        #expect(try await another.next().isEmpty && another.isCaughtUp)
+        // Its session is known where the copy is.
+        #expect(try await same.next().count == 1)
+        _ = try await store.seal(session)
+        for reader in [another, same] {
+            guard case .sealed? = try await reader.next().first else { throw CancellationError() }
+        }
+        try await store.close()
+    }
+
+    @Test("a copy with other bytes is told so, wherever it ends, and gets none behind them; one with the same goes on")
+    func strange() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        // Larger than a piece: a copy may end within.
+        let rows = (0..<9000).map { "\($0),xxxxxxxxxxxxxxx" }
+        _ = try await store.commit([batch(session, rows: rows)])
+        for number in 0..<900 { _ = try await store.commit([batch(session, rows: ["\(number),y"])]) }
+        var told = Told()
+        try await told.all(store.tail(TailRequest()))
+        let chunk = slot(session)
+        let bytes = try #require(told.bytes[chunk])
+        var readers: [TailReader] = []
+        for length in [1, 70_000, bytes.count - 3000, bytes.count - 3, bytes.count] {
+            let same = Checksum(bytes[..<length]).value
+            func position(_ checksum: UInt32?) -> TailPosition {
+                TailPosition(slot: chunk, length: Int64(length), checksum: checksum)
+            }
+            for checksum in [same, nil] {
+                var rest = Told()
+                rest.bytes[chunk] = Array(bytes[..<length])
+                try await rest.all(store.tail(TailRequest(copies: [position(checksum)])))
+                #expect(rest.bytes[chunk] == bytes, "\(length)")
+            }
+            let reader = store.tail(TailRequest(copies: [position(same ^ 1)]))
+            #expect(try await reader.next() == [.beyond(chunk, length: 0)], "\(length)")
+            readers.append(reader)
+        }
+        _ = try await store.commit([batch(session, rows: ["more"])])
+        for reader in readers { #expect(try await reader.next().isEmpty && reader.isCaughtUp) }
+        _ = try await store.seal(session)
+        for reader in readers {
+            guard case .sealed? = try await reader.next().first else { throw CancellationError() }
+        }
+        try await store.close()
+    }
+
+    @Test("a reader has said all only when each stream's last committed byte is said")
+    func caughtUp() async throws {
+        let scratch = try Scratch()
+        let store = try await scratch.open()
+        let session = try await store.startSession(opening)
+        for number in 0..<30 {
+            let rows = (0..<900).map { "\(number).\($0),xxxxxxxx" }
+            _ = try await store.commit([batch(session, rows: rows), batch(session, .raw, rows: rows)])
+        }
+        let reader = store.tail(TailRequest())
+        var told = Told()
+        var isCaughtUp = false
+        while !isCaughtUp {
+            told.take(try await reader.next(limit: 1))
+            #expect(!told.last.isEmpty)
+            isCaughtUp = reader.isCaughtUp
+            let lengths = told.bytes.mapValues { Int64($0.count) }
+            let isAll = [slot(session), slot(session, .raw)].allSatisfy { lengths[$0] == store.openLength(of: $0) }
+            #expect(isCaughtUp == isAll)
+        }
+        #expect(try await reader.next().isEmpty)
+        try await store.close()
+    }
+
     @Test("a copy of somebody else's chunk is told as its author's would be, after a restart too")
     func copies() async throws {
         let scratch = try Scratch()
@@ -212,7 +296,7 @@ extension Store {
             case .session(let fact): _ = try await receive([fact])
             case .commit(let piece, _): #expect(try await appendCopies([piece]).isEmpty)
             case .sealed(let slot, let fact): #expect(try await sealCopy(slot, fact: fact) == .held)
-            case .dropped, .beyond, .heartbeat: break
+            case .dropped, .beyond, .caughtUp, .heartbeat: break
             }
         }
     }
@@ -231,7 +315,7 @@ extension Store {
                 end += Int64.random(in: 1...(isLarge ? 200_000 : 900), using: &random)
                 rows += Int64.random(in: 0...4, using: &random)
                 let at = ClockPair(realtime: end, boottime: end)
-                marks.append(CommitMarks.Mark(end: end, rows: rows, first: at, last: at))
+                marks.append(CommitMarks.Mark(end: end, rows: rows, first: at, last: at, checksum: 0))
                 ends.insert(end)
             }
             #expect(marks.marks.count <= 2 * Limits.tailMarks + 2 * Int(end) / Limits.tailPieceBytes)
