@@ -5,18 +5,23 @@ package import Storage
 package struct TailInbox: Sendable {
     private var frames: [TailFrame] = []
     private var bytes = 0
+    /// Seals that came and are not made yet.
+    private var seals = 0
     /// What ended the tail; what came before it is still taken.
     package private(set) var end: (any Error)?
 
     package init() {}
 
     package var isEmpty: Bool { frames.isEmpty }
-    package var isFull: Bool { bytes >= Limits.tailInboxBytes }
+    package var isFull: Bool { bytes >= Limits.tailInboxBytes || seals >= Limits.tailSealsWaiting }
 
     package mutating func put(_ frame: TailFrame) {
         frames.append(frame)
         bytes += Self.size(frame)
+        if case .sealed = frame { seals += 1 }
     }
+
+    package mutating func isSealed() { seals -= 1 }
 
     package mutating func close(_ error: any Error) { end = end ?? error }
 
