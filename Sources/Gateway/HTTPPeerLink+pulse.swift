@@ -20,7 +20,12 @@ extension HTTPPeerLink {
             pulse.roundTrip = max(pulse.roundTrip, reading.roundTrip)
             if !streams.contains(ObjectIdentifier(connection)) { pulse.lastMoved = max(pulse.lastMoved ?? at, at) }
         }
+        pulse.heldUntil = turn.waited(now: now)
         return pulse
+    }
+
+    static func tell(_ turn: PullTurn) -> @Sendable (Bool) -> Void {
+        { turn.awaits($0, now: SystemClock.monotonic()) }
     }
 
     package func localEnd() async -> LocalEnd? {

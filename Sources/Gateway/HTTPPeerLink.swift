@@ -46,6 +46,8 @@ package actor HTTPPeerLink: PeerLink {
     var eventConnection: HTTPConnection?
     /// Those that carry a live tail.
     var tailConnections: Set<ObjectIdentifier> = []
+    /// Of questions that wait for theirs.
+    let turn = PullTurn()
     /// The peer says at any pace that it is there.
     private var hasBeats = false
 
@@ -60,8 +62,6 @@ package actor HTTPPeerLink: PeerLink {
 
     /// Opens the first connection, which says whether the peer is there at all.
     func connect() async throws { release(try await open(.control)) }
-
-    package nonisolated var isHeldByCap: Bool { pacer?.isHolding ?? false }
 
     package func close() async {
         state = .closed
@@ -193,12 +193,13 @@ package actor HTTPPeerLink: PeerLink {
     package func facts(in ranges: Holdings) async throws -> FactsAnswer {
         var query = ""
         if let cap = pacer?.cap {
-            // An answer is to end before it counts as lost.
+            // It comes at once, whatever else has its turn: a short one leaves the cap whole.
             let bytes = max(Limits.factsAnswerFloor, Int64(Double(cap) * Limits.cappedFactsTime.inSeconds))
             if bytes < Limits.factsAnswerBytes { query = "?bytes=\(bytes)" }
         }
         var request = json("/v1/facts" + query, FactsForm(authors: ranges))
-        request.traffic = .data(priority: .max)
+        request.traffic = .facts
+        request.onTurn = Self.tell(turn)
         let (body, headers) = try await call(request, limit: Limits.factsAnswerBytes + Limits.factBytes + 1)
         let lines = body.split(separator: UInt8(ascii: "\n")).map(Array.init)
         return FactsAnswer(facts: lines, hasMore: headers[QnodeHeader.more] == "true")
@@ -227,17 +228,14 @@ package actor HTTPPeerLink: PeerLink {
         return HTTPPeerEvents(on: loop, body: response.body)
     }
 
-    package func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer {
-        try await chunk(id, from: offset, rank: PullRank())
-    }
-
     package func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
         var headers: HTTPHeaders = [:]
         if offset > 0 { headers.set("Range", "bytes=\(offset)-") }
-        let (response, connection) = try await exchange(
-            HTTPClientRequest(
-                .get, "/v1/chunks/\(id)", headers: headers, traffic: .data(priority: rank.priority),
-                expectedBytes: rank.bytes.map { $0 - offset + Limits.answerHeadBytes }))
+        var request = HTTPClientRequest(
+            .get, "/v1/chunks/\(id)", headers: headers, traffic: .data(priority: rank.priority),
+            expectedBytes: rank.bytes.map { $0 - offset + Limits.answerHeadBytes })
+        request.onTurn = Self.tell(rank.turn)
+        let (response, connection) = try await exchange(request)
         switch response.status {
         case .ok where offset == 0:
             guard let length = response.contentLength else { break }
@@ -262,7 +260,8 @@ package actor HTTPPeerLink: PeerLink {
     ) async throws -> PeerLinkError {
         do {
             let body = try await response.body.collect(limit: Limits.smallAnswerBytes)
-            release(connection)
+            // Nobody takes up one that was opened for a tail.
+            if connection.kind == .live { await discard(connection) } else { release(connection) }
             return Self.refusal(response.status, body)
         } catch {
             await discard(connection)

@@ -32,7 +32,7 @@ struct PeerRoutes: Sendable {
     /// How this node's own peers stand.
     let news: @Sendable () -> PeerWatch.News
     let reader: ChunkReader
-    let places = StreamPlaces(limit: Limits.eventStreams)
+    let places = StreamPlaces(limit: Limits.eventStreams, perAddress: Limits.eventStreamsPerAddress)
     /// A peer stated what it holds.
     let stated: @Sendable (StatementForm) async -> AcknowledgedHoldings.Outcome
 
@@ -102,9 +102,10 @@ struct PeerRoutes: Sendable {
         let start = try EventStart(request, epoch: store.incarnation)
         let author = try author(request)
         let heartbeat = try heartbeat(request)
-        guard let place = places.take() else {
+        guard let place = places.take(for: request.origin) else {
             throw CallError(
-                status: .unavailable, code: "limit", detail: "\(Limits.eventStreams) event streams are open already")
+                status: .unavailable, code: "limit",
+                detail: "as many event streams are open as there may be, or as one host may have")
         }
         let feed = EventFeed(
             on: loop, store: store, growth: growth, news: news, author: author, start: start.seq, heartbeat: heartbeat,

@@ -7,7 +7,7 @@ internal import Storage
 struct TailRoutes: Sendable {
     let loop: EventLoop
     let store: Store
-    let places = StreamPlaces(limit: Limits.tails)
+    let places = StreamPlaces(limit: Limits.tails, perAddress: Limits.tailsPerAddress)
 
     var routes: [Route] {
         [
@@ -21,7 +21,7 @@ struct TailRoutes: Sendable {
     private func tails(_ request: HTTPRequest) throws -> HTTPResponse {
         let asked = (try? WireJSON.decode(TailRequestForm.self, from: request.body))?.request
         guard let asked else { throw CallError.invalid("the body is not the JSON that \(request.path) takes") }
-        return try answer(asked)
+        return try answer(asked, to: request.origin)
     }
 
     private func tail(_ request: HTTPRequest, _ parameters: Route.Parameters) async throws -> HTTPResponse {
@@ -40,12 +40,14 @@ struct TailRoutes: Sendable {
             throw CallError(
                 status: .conflict, code: "beyond", detail: "\(length) bytes of this chunk are committed here")
         }
-        return try answer(TailRequest(copies: [TailPosition(slot: slot, length: from)], only: slot))
+        return try answer(TailRequest(copies: [TailPosition(slot: slot, length: from)], only: slot), to: request.origin)
     }
 
-    private func answer(_ asked: TailRequest) throws -> HTTPResponse {
-        guard let place = places.take() else {
-            throw CallError(status: .unavailable, code: "limit", detail: "\(Limits.tails) tails are open already")
+    private func answer(_ asked: TailRequest, to origin: PeerOrigin) throws -> HTTPResponse {
+        guard let place = places.take(for: origin) else {
+            throw CallError(
+                status: .unavailable, code: "limit",
+                detail: "as many tails are open as there may be, or as one host may have")
         }
         let feed = TailFeed(on: loop, store: store, request: asked, place: place)
         var response = HTTPResponse.events { try await feed.next() }

@@ -57,11 +57,14 @@ extension Channel {
     }
 
     /// Waits until a request may be sent.
-    func askTurn(_ traffic: TrafficClass, expected: Int64?) async {
-        guard let flow, flow.isHeld, failure == nil else { return }
+    func askTurn(_ traffic: TrafficClass, expected: Int64?, telling onTurn: (@Sendable (Bool) -> Void)?) async {
+        self.onTurn = onTurn
+        guard let flow, failure == nil, traffic != .control, flow.pacer.cap != nil else { return }
         precondition(traffic.kind == flow.kind, "each class has its own connections")
-        pauseReading()
+        if flow.isHeld { pauseReading() }
+        onTurn?(true)
         await flow.pacer.request(flow.id, traffic, expected: expected)
+        onTurn?(false)
     }
 
     func expect(remaining: Int64?) {
@@ -70,6 +73,7 @@ extension Channel {
     }
 
     func endTurns() {
+        onTurn = nil
         guard let flow, flow.isHeld else { return }
         flow.pacer.assumeIsolated { $0.finish(flow.id) }
     }
@@ -77,7 +81,9 @@ extension Channel {
     /// As `read(by:)`, a slice at a time. Waiting for a turn is not the peer's fault: the deadline moves with it.
     func read(by deadline: MonotonicTime, asGrantedBy flow: PacedFlow) async throws(ChannelFailure) -> [UInt8]? {
         let asked = SystemClock.monotonic()
+        onTurn?(true)
         let granted = await flow.pacer.read(flow.id)
+        onTurn?(false)
         let waited = asked.duration(to: SystemClock.monotonic())
         if let bytes = try takeSlice(granted, flow) { return bytes }
         if inputEnded { return nil }
@@ -88,11 +94,19 @@ extension Channel {
             flow.lacked()
             // Only while somebody waits for it: what libevent reads by itself opens the window as well.
             if let event { bufferevent_set_max_single_read(event, max(1, granted)) }
+            isReadLimited = true
             resumeReading()
             try await inputEvent()
             if let bytes = try takeSlice(granted, flow) { return bytes }
             if inputEnded { return nil }
         }
+    }
+
+    /// No cap holds this any more.
+    func liftReadLimit() {
+        guard isReadLimited, let event else { return }
+        isReadLimited = false
+        bufferevent_set_max_single_read(event, Self.pieceBytes)
     }
 
     private func takeSlice(_ granted: Int, _ flow: PacedFlow) throws(ChannelFailure) -> [UInt8]? {

@@ -7,7 +7,8 @@ extension Channel {
     /// The next bytes, at most `pieceBytes`; nil at the end. What came before a failure is given before it is thrown.
     func read(by deadline: MonotonicTime) async throws(ChannelFailure) -> [UInt8]? {
         await breathe()
-        if let flow, flow.isHeld { return try await read(by: deadline, asGrantedBy: flow) }
+        if let flow, flow.isHeld, failure == nil { return try await read(by: deadline, asGrantedBy: flow) }
+        liftReadLimit()
         if let bytes = try take() { return bytes }
         if inputEnded { return nil }
         timersUsed = true

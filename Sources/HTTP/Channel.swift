@@ -76,6 +76,10 @@ actor Channel {
     var acknowledged: Int64 = 0
     /// Its part in a cap on what arrives.
     var flow: PacedFlow?
+    /// Of the exchange that is under way: told when it begins to wait for its turn, and when it has it.
+    var onTurn: (@Sendable (Bool) -> Void)?
+    /// What libevent reads at once follows what a cap grants.
+    var isReadLimited = false
 
     struct Timing: Sendable {
         var stall = Limits.sendStallTime

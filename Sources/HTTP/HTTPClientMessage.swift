@@ -16,6 +16,9 @@ package struct HTTPClientRequest: Sendable {
     package var traffic: TrafficClass?
     /// About what will be answered, where that is known.
     package var expectedBytes: Int64?
+    /// Told, on the loop, when it or the reading of its answer begins to wait for its turn under a cap, and when that
+    /// is over.
+    package var onTurn: (@Sendable (Bool) -> Void)?
 
     package init(
         _ method: HTTPMethod, _ target: String, headers: HTTPHeaders = [:], body: [UInt8] = [],

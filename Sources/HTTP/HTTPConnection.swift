@@ -97,7 +97,8 @@ extension HTTPConnection {
     private func exchangeHeads(_ request: HTTPClientRequest) async throws(HTTPClientError) -> HTTPClientResponse {
         guard await channel.readAhead == 0, offset == input.count else { throw .surplus }
         parser.restart()
-        await channel.askTurn(request.traffic ?? settings.traffic, expected: request.expectedBytes)
+        await channel.askTurn(
+            request.traffic ?? settings.traffic, expected: request.expectedBytes, telling: request.onTurn)
         let sentRaw = SystemClock.raw()
         do throws(ChannelFailure) { try await channel.write(request.bytes(host: host)) } catch { throw explain(error) }
         for _ in 0...Limits.interimResponses {

@@ -41,17 +41,27 @@ struct ReadBudget: Sendable {
     /// Bytes a second; nil: no cap.
     private(set) var cap: Int64?
     private var level: PaceLevel?
+    /// What data may have although nothing is left, and since when it has had nothing else.
+    private var share: PaceLevel?
+    private var barredSince: MonotonicTime?
     private var flows: [FlowID: Flow] = [:]
 
     init(cap: Int64?, now: MonotonicTime) {
         self.cap = cap
         level = cap.map { PaceLevel(cap: $0, at: now) }
+        share = cap.map { Self.share(of: $0, now) }
+    }
+
+    private static func share(of cap: Int64, _ now: MonotonicTime) -> PaceLevel {
+        PaceLevel(cap: Int64(Double(cap) * Limits.dataShare), at: now)
     }
 
     /// From now on. What was promised under the old cap cannot be taken back; what is owed from then is forgotten.
     mutating func setCap(_ new: Int64?, now: MonotonicTime) {
         cap = new
         level = new.map { PaceLevel(cap: $0, at: now) }
+        share = new.map { Self.share(of: $0, now) }
+        barredSince = nil
         let window = initialWindow
         for (id, flow) in flows {
             var changed = flow
@@ -139,6 +149,7 @@ struct ReadBudget: Sendable {
         change(&flow)
         let cost = cost(flow)
         level?.spend(cost - flow.charged)
+        if case .data = flow.traffic { share?.spend(cost - flow.charged) }
         flow.charged = cost
         flows[id] = flow
     }
@@ -176,19 +187,34 @@ struct ReadBudget: Sendable {
     mutating func rise(to now: MonotonicTime) {
         level?.rise(to: now)
         level?.settle()
+        share?.rise(to: now)
+        share?.settle()
+        if !flows.values.contains(where: Self.isBarrable) {
+            barredSince = nil
+        } else if barredSince == nil {
+            barredSince = now
+        }
+    }
+
+    /// Data that has to pay for what it asks.
+    private static func isBarrable(_ flow: Flow) -> Bool {
+        guard case .data = flow.traffic, flow.wish != nil else { return false }
+        return !isFree(flow)
     }
 
     /// The next that has its turn; nil where nobody waits or all have to.
     mutating func next(now: MonotonicTime) -> Grant? {
-        let waiting = flows.filter { $0.value.wish != nil && mayGo($0.value) }
+        let waiting = flows.filter { $0.value.wish != nil && mayGo($0.value, now) }
         guard let (id, flow) = waiting.min(by: { isBefore($0.value, $1.value, now) }), let wish = flow.wish else {
             return nil
         }
+        if Self.isBarrable(flow), let level, level.bytes > 0 { barredSince = nil }
         let bytes = level.map { Self.isFree(flow) ? Channel.pieceBytes : $0.grant } ?? Channel.pieceBytes
         update(id) { flow in
             flow.wish = nil
             flow.servedAt = now
             switch wish {
+            case .request where flow.traffic.kind == .control: break
             case .request(let expected):
                 flow.base = flow.read
                 let (end, isBeyond) = flow.read.addingReportingOverflow(expected)
@@ -202,19 +228,25 @@ struct ReadBudget: Sendable {
     /// Until somebody's turn may come.
     func wait(now: MonotonicTime) -> Duration {
         guard let level else { return .zero }
-        let isLive = flows.values.contains { $0.wish != nil && $0.traffic == .live }
+        let isLive = flows.values.contains { $0.wish != nil && ($0.traffic == .live || $0.traffic == .facts) }
         return max(Limits.paceTick, min(Limits.paceTick * 10, level.time(until: isLive ? liveBound : 0)))
     }
 
     private var liveBound: Double { -(level?.bytesPerSecond ?? 0) * Limits.liveDebt.inSeconds }
 
-    private func mayGo(_ flow: Flow) -> Bool {
+    private func mayGo(_ flow: Flow, _ now: MonotonicTime) -> Bool {
         guard let level else { return true }
         return switch flow.traffic {
         case .control: true
+        case .facts: level.bytes > liveBound || flow.since.duration(to: now) > Limits.starvation
         case .live: level.bytes > liveBound
-        case .data: level.bytes > 0 || Self.isFree(flow)
+        case .data: level.bytes > 0 || Self.isFree(flow) || isShareOpen(now)
         }
+    }
+
+    private func isShareOpen(_ now: MonotonicTime) -> Bool {
+        guard let share, share.bytes > 0, let barredSince else { return false }
+        return barredSince.duration(to: now) > Limits.starvation
     }
 
     /// What is read was paid for when it was asked for: all of it may be on its way already.
@@ -232,7 +264,7 @@ struct ReadBudget: Sendable {
 
     private func rank(_ flow: Flow, _ now: MonotonicTime) -> (place: Int, priority: Int64) {
         switch flow.traffic {
-        case .control: (0, 0)
+        case .control, .facts: (0, 0)
         case .live: (1, 0)
         case .data(let priority):
             flow.since.duration(to: now) > Limits.starvation ? (2, 0) : (3, priority)

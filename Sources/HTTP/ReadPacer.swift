@@ -14,6 +14,8 @@ package actor ReadPacer {
         let cut: @Sendable () -> Void
         var wire: Int64 = 0
         var waiter: CheckedContinuation<Int, Never>?
+        /// The connection has failed: nobody waits there any more.
+        var isOver = false
     }
 
     /// How a cap stands.
@@ -28,8 +30,6 @@ package actor ReadPacer {
         var cap: Int64?
         /// Counts changes from no cap to one and back: connections of an earlier mode are used no more.
         var mode = 0
-        var waiting = 0
-        var heldAt: MonotonicTime?
     }
 
     private let loop: EventLoop
@@ -56,15 +56,6 @@ package actor ReadPacer {
     /// Bytes a second; nil: none.
     package nonisolated var cap: Int64? { shared.withLock { $0.cap } }
     nonisolated var mode: Int { shared.withLock { $0.mode } }
-
-    /// Whether something waits because of the cap, or did within the last second: what stands still is no stall.
-    package nonisolated var isHolding: Bool {
-        shared.withLock { shared in
-            guard shared.cap != nil else { return false }
-            if shared.waiting > 0 { return true }
-            return shared.heldAt.map { $0.duration(to: SystemClock.monotonic()) < .seconds(1) } ?? false
-        }
-    }
 
     /// Holds from now on, for connections that are open too.
     package func setCap(_ cap: Int64?) {
@@ -120,6 +111,7 @@ package actor ReadPacer {
 
     /// Lets go whoever waits there: the connection has ended.
     func release(_ id: Int) {
+        meters[id]?.isOver = true
         budget.withdraw(id)
         resume(id, with: 0)
     }
@@ -147,13 +139,12 @@ package actor ReadPacer {
     // MARK: Turns
 
     private func turn(_ id: Int, _ wish: (inout ReadBudget, MonotonicTime) -> Void) async -> Int {
-        guard meters[id] != nil else { return 0 }
-        precondition(meters[id]?.waiter == nil, "one waits for a connection's turn")
+        guard let meter = meters[id], !meter.isOver else { return 0 }
+        precondition(meter.waiter == nil, "one waits for a connection's turn")
         let now = SystemClock.monotonic()
         wish(&budget, now)
         return await withCheckedContinuation { continuation in
             meters[id]?.waiter = continuation
-            shared.withLock { $0.waiting += 1 }
             serve()
         }
     }
@@ -164,14 +155,12 @@ package actor ReadPacer {
         budget.rise(to: now)
         while let grant = budget.next(now: now) { resume(grant.flow, with: grant.bytes) }
         guard budget.isWaiting else { return }
-        shared.withLock { $0.heldAt = now }
         timer.set(after: budget.wait(now: now))
     }
 
     private func resume(_ id: Int, with bytes: Int) {
         guard let waiter = meters[id]?.waiter else { return }
         meters[id]?.waiter = nil
-        shared.withLock { $0.waiting -= 1 }
         waiter.resume(returning: bytes)
     }
 

@@ -158,6 +158,8 @@ package enum Limits {
     package static let inlineBodyBytes = 32 * 1024
     /// Event-stream clients at once.
     package static let eventStreams = 128
+    /// Of one other host: a node has one, a person's pages some, and nobody all.
+    package static let eventStreamsPerAddress = 16
     /// One line of an event stream: a fact and its field name.
     package static let eventLineBytes = factBytes + 256
     /// Between two `status` events of one stream.
@@ -311,8 +313,6 @@ package enum Limits {
     package static let bundleLineBytes = 512
     /// One chunk without a byte for this long is asked for anew, be it that others of the same peer come.
     package static let chunkStallTime = Duration.seconds(20)
-    /// Where a cap gives others their turn before it: each has one every few seconds.
-    package static let heldChunkStallTime = Duration.seconds(60)
     /// A peer is quicker than another where it brings this many times as much; below it, measurements scatter.
     package static let quickerBy = 1.5
     /// Ready chunks that are looked through for one that no quicker peer should be asked for.
@@ -349,6 +349,8 @@ package enum Limits {
     package static let tailEndsKept = 256
     /// Tails that are served at once: a few topsides, each with one for what the node writes and one for its copies.
     package static let tails = 64
+    /// To one other host: a few nodes behind one address, and nobody has them all.
+    package static let tailsPerAddress = 8
     /// The line of a frame: names, numbers and clocks take about 500 bytes.
     package static let tailLineBytes = 2048
     /// Copies that an asker says it has: 64 streams of 64 sessions.
@@ -357,6 +359,8 @@ package enum Limits {
     package static let tailAuthors = peers
     /// Frames that wait for the disk: while one group is synced, the next gathers. Beyond it nothing more is read.
     package static let tailInboxBytes = 4 << 20
+    /// Seals that wait for the disk, each of some ten syncs: a second's worth on a good disk.
+    package static let tailSealsWaiting = 256
     /// Before a tail that broke soon after it began is opened again; one that lasted is opened again at once.
     package static let tailRetryDelay = Duration.milliseconds(250)...Duration.seconds(30)
     /// Without a word for this long a tail has ended: three of its heartbeats.
@@ -368,6 +372,8 @@ package enum Limits {
     /// An open chunk that is followed and has not grown for this long, though it is sealed at its author's, is pulled
     /// as any other: its tail promises and does not deliver.
     package static let tailPatience = Duration.seconds(10)
+    /// Since the fact of such a chunk was heard, however it grows meanwhile: who trickles holds nothing back for ever.
+    package static let tailSealPatience = Duration.seconds(30)
 
     // MARK: Clock exchanges
 
@@ -456,10 +462,12 @@ package enum Limits {
     package static let answerHeadBytes: Int64 = 420
     /// A transfer that has waited for its turn this long has one: a peer cuts a client that takes nothing for 30 s.
     package static let starvation = Duration.seconds(5)
-    /// Facts asked for at once under a cap: what comes in this time, so that an answer ends before it counts as lost.
-    package static let cappedFactsTime = Duration.seconds(10)
+    /// What chunks have of a cap when rows and questions have kept all of it from them for that long.
+    package static let dataShare = 0.05
+    /// Facts asked for at once under a cap: their answer comes as fast as it may, so it is as short as rows' debt.
+    package static let cappedFactsTime = liveDebt
     /// The least that is asked for: one fact comes in any case.
-    package static let factsAnswerFloor: Int64 = 16 * 1024
+    package static let factsAnswerFloor: Int64 = 4 * 1024
 
     // MARK: Logging
 

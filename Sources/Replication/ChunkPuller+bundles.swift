@@ -4,16 +4,27 @@ internal import Storage
 extension ChunkPuller {
     /// Small chunks with one request; each is on its way to the disk as soon as it has come.
     func pullBundle(_ chunks: [WantedChunk], through attachment: Attachment) async {
-        let number = begin("\(chunks.count) small chunks", with: attachment)
+        let rank = PullRank(
+            priority: chunks.map(\.fact.last.realtime).max() ?? 0, bytes: chunks.reduce(0) { $0 + $1.fact.bytes })
+        let number = begin("\(chunks.count) small chunks", with: attachment, rank)
         var rest = chunks[...]
         do {
-            let rank = PullRank(
-                priority: chunks.map(\.fact.last.realtime).max() ?? 0, bytes: chunks.reduce(0) { $0 + $1.fact.bytes })
             let body = try await attachment.link.chunks(chunks.map(\.fact.sha256), rank: rank)
             transfers[number]?.end = { await body.close() }
+            noteProgress(number, 0)
+            var partly = 0
             while let chunk = rest.first {
-                guard let item = try await body.next() else { throw PeerLinkError.cutOff }
-                noteProgress(number, item.bytes?.count ?? 0)
+                let item: BundleItem
+                switch try await body.next() {
+                case nil: throw PeerLinkError.cutOff
+                case .part(let bytes):
+                    noteProgress(number, bytes)
+                    partly += bytes
+                    continue
+                case .item(let whole): item = whole
+                }
+                noteProgress(number, max(0, (item.bytes?.count ?? 0) - partly))
+                partly = 0
                 guard item.id == chunk.fact.sha256 else {
                     await body.close()
                     throw PeerLinkError.malformed(reason: "another chunk than was asked for")
@@ -25,7 +36,7 @@ extension ChunkPuller {
             // The exchange is over when its end was read.
             guard try await body.next() == nil else {
                 await body.close()
-                throw PeerLinkError.malformed(reason: "more chunks than were asked for")
+                throw PeerLinkError.malformed(reason: "more than was asked for")
             }
             if let transfer = transfers[number] {
                 queue.measured(
@@ -33,7 +44,12 @@ extension ChunkPuller {
             }
         } catch {
             await transfers[number]?.end?()
-            settleRest(rest, interruption(by: error, of: number), from: attachment.peer)
+            let interruption = interruption(by: error, of: number)
+            settleRest(rest, interruption, from: attachment.peer)
+            // All came, and then something that nobody asked for, or nothing although it was promised.
+            if rest.isEmpty, case .failed(let fault, _) = interruption.outcome {
+                count(fault, of: attachment.peer, "after a bundle: \(interruption.reason)")
+            }
         }
         transfers[number] = nil
         wakeAll()

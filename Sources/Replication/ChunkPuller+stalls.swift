@@ -15,8 +15,10 @@ extension ChunkPuller {
     /// from asking, or from taking what comes, is no stall of the peer's.
     func endStalls() async {
         let now = venue.now()
+        // What waits for its turn under our own cap stands still for us.
+        for (number, transfer) in transfers where transfer.turn.isAwaited { transfers[number]?.lastProgress = now }
         for (peer, attachment) in attachments {
-            guard !attachment.link.isHeldByCap, let reason = waiting(for: peer, now) else {
+            guard let reason = waiting(for: peer, now) else {
                 stalls[peer]?.moved(now)
                 continue
             }
@@ -47,13 +49,10 @@ extension ChunkPuller {
         return own.map(\.what).sorted().joined(separator: ", ")
     }
 
-    /// One chunk among others that come: it is asked for anew, of another peer where there is one. Under a cap others
-    /// have their turn before it.
+    /// One chunk among others that come: it is asked for anew, of another peer where there is one.
     private func endStalledTransfers(_ now: MonotonicTime) async {
         for (number, transfer) in transfers where !transfer.wasStalled && !transfer.isOurs {
-            let isHeld = attachments[transfer.peer]?.link.isHeldByCap ?? false
-            let limit = isHeld ? Limits.heldChunkStallTime : Limits.chunkStallTime
-            guard transfer.lastProgress.duration(to: now) > limit else { continue }
+            guard transfer.lastProgress.duration(to: now) > Limits.chunkStallTime else { continue }
             transfers[number]?.wasStalled = true
             if let end = transfer.end { await end() } else { await attachments[transfer.peer]?.link.close() }
         }

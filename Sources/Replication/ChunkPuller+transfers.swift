@@ -34,25 +34,29 @@ extension ChunkPuller {
         var bytes: Int64 = 0
         /// For people: what is waited for.
         let what: String
+        /// Under a cap.
+        let turn: PullTurn
     }
 
-    func begin(_ what: String, with attachment: Attachment) -> Int {
+    func begin(_ what: String, with attachment: Attachment, _ rank: PullRank) -> Int {
         transferCount += 1
         let now = venue.now()
-        transfers[transferCount] = Transfer(peer: attachment.peer, started: now, lastProgress: now, what: what)
+        transfers[transferCount] = Transfer(
+            peer: attachment.peer, started: now, lastProgress: now, what: what, turn: rank.turn)
         return transferCount
     }
 
     func pull(_ chunk: WantedChunk, through attachment: Attachment) async {
-        let number = begin("chunk \(chunk.fact.sha256)", with: attachment)
+        let rank = PullRank(priority: chunk.fact.last.realtime, bytes: chunk.fact.bytes)
+        let number = begin("chunk \(chunk.fact.sha256)", with: attachment, rank)
         // What a live copy has of it is not fetched again.
         let isSmall = chunk.fact.bytes <= Limits.collectedChunkBytes && !store.hasCopy(of: chunk)
         do {
             let bytes: [UInt8]?
             if isSmall {
-                bytes = try await collect(chunk, through: attachment, number)
+                bytes = try await collect(chunk, rank, through: attachment, number)
             } else {
-                try await stream(chunk, through: attachment, number)
+                try await stream(chunk, rank, through: attachment, number)
                 bytes = nil
             }
             if let transfer = transfers.removeValue(forKey: number) {
@@ -76,25 +80,27 @@ extension ChunkPuller {
 
     /// A small chunk, whole in memory.
     private func collect(
-        _ chunk: WantedChunk, through attachment: Attachment, _ number: Int
+        _ chunk: WantedChunk, _ rank: PullRank, through attachment: Attachment, _ number: Int
     ) async throws -> [UInt8] {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Int(chunk.fact.bytes))
-        let body = try await open(chunk, through: attachment, from: 0, number)
+        let body = try await open(chunk, rank, through: attachment, from: 0, number)
         while let piece = try await next(of: body, chunk, number, soFar: Int64(bytes.count)) { bytes += piece }
         guard bytes.count == Int(chunk.fact.bytes) else { throw PeerLinkError.cutOff }
         return bytes
     }
 
     /// A large one goes to disk as it comes, from where an earlier attempt ended.
-    private func stream(_ chunk: WantedChunk, through attachment: Attachment, _ number: Int) async throws {
+    private func stream(
+        _ chunk: WantedChunk, _ rank: PullRank, through attachment: Attachment, _ number: Int
+    ) async throws {
         transfers[number]?.isOurs = true
         let start = try await store.beginPull(chunk)
         noteDiskDone(number)
         var written = start
         do {
             guard start < chunk.fact.bytes else { return }
-            let body = try await open(chunk, through: attachment, from: start, number)
+            let body = try await open(chunk, rank, through: attachment, from: start, number)
             while let piece = try await next(of: body, chunk, number, soFar: written) {
                 guard queue.hasRoom else {
                     throw Interruption(outcome: .interrupted(keptSome: written > start), reason: "no room for it")
@@ -121,9 +127,8 @@ extension ChunkPuller {
     // MARK: The transfer
 
     private func open(
-        _ chunk: WantedChunk, through attachment: Attachment, from offset: Int64, _ number: Int
+        _ chunk: WantedChunk, _ rank: PullRank, through attachment: Attachment, from offset: Int64, _ number: Int
     ) async throws -> any ChunkTransfer {
-        let rank = PullRank(priority: chunk.fact.last.realtime, bytes: chunk.fact.bytes)
         let body = try await attachment.link.chunk(chunk.fact.sha256, from: offset, rank: rank)
         guard body.totalLength == chunk.fact.bytes else {
             await body.close()

@@ -6,6 +6,8 @@ package struct LinkPulse: Hashable, Sendable {
     package var lastHeard: MonotonicTime?
     /// The last byte on a connection that carries answers and chunks, and no endless stream; nil where there was none.
     package var lastMoved: MonotonicTime?
+    /// Until when a question waited for its turn under a cap of ours: it was not asked before.
+    package var heldUntil: MonotonicTime?
     /// Smoothed; the longest of its connections.
     package var roundTrip = Duration.zero
 
@@ -61,10 +63,11 @@ package struct LinkSuspicion: Sendable {
         // Where nothing is awaited nothing is read, and the peer may have fallen silent for that.
         guard let awaited else { return .trusted(lookAgain: again) }
         if let question = awaited.question {
-            let moved = max(question.since, pulse.lastMoved ?? question.since)
+            let moved = [pulse.lastMoved, pulse.heldUntil].compactMap { $0 }.reduce(question.since, max)
             if moved.advanced(by: Limits.stallTime) <= now { return .stalled(on: question.name) }
         }
-        let heard = max(awaited.since, pulse.lastHeard ?? awaited.since)
+        var heard = max(awaited.since, pulse.lastHeard ?? awaited.since)
+        if awaited.question?.since == awaited.since { heard = max(heard, pulse.heldUntil ?? heard) }
         let silence = heard.duration(to: now)
         if expectsBeats, silence >= Limits.stallTime { return .stalled(on: awaited.question?.name ?? "heartbeat") }
         let limit = max(Limits.suspicionFloor, pulse.roundTrip * 4 + Limits.suspicionMargin)

@@ -41,8 +41,17 @@ package struct LiveSlots: Sendable {
         let place = Place(chunk)
         guard let grown = tails.values.compactMap({ $0[place] }).max() else { return false }
         let since = held[chunk.fact.sha256]?.since ?? now
-        if held[chunk.fact.sha256] == nil, held.count < Limits.tailPositions { held[chunk.fact.sha256] = (place, now) }
-        return now < max(grown, since).advanced(by: Limits.tailPatience)
+        if held[chunk.fact.sha256] == nil {
+            // Who cannot be remembered cannot be waited for.
+            guard held.count < Limits.tailPositions else { return false }
+            held[chunk.fact.sha256] = (place, now)
+        }
+        return now < Self.deadline(grown: grown, since: since)
+    }
+
+    /// A tail that delivers is waited for, and not for ever.
+    private static func deadline(grown: MonotonicTime, since: MonotonicTime) -> MonotonicTime {
+        min(max(grown, since).advanced(by: Limits.tailPatience), since.advanced(by: Limits.tailSealPatience))
     }
 
     /// What is held back at this moment.
@@ -54,7 +63,7 @@ package struct LiveSlots: Sendable {
         guard let entry = held[chunk], let grown = tails.values.compactMap({ $0[entry.place] }).max() else {
             return nil
         }
-        return max(grown, entry.since).advanced(by: Limits.tailPatience)
+        return Self.deadline(grown: grown, since: entry.since)
     }
 
     /// Whether the patience with a tail ended after `then` and no later than `now`.

@@ -209,8 +209,16 @@ actor PeerFollower {
                     try await self.converse(connection)
                     return nil
                 }
-                successor = try await group.next() ?? nil
-                throw cause ?? Parting(fault: nil, reason: "it is over")
+                var failure: (any Error)?
+                // To its end: what took over may be told after the conversation has noticed that it is over.
+                while let result = await group.nextResult() {
+                    group.cancelAll()
+                    switch result {
+                    case .success(let found): successor = found ?? successor
+                    case .failure(let error): failure = failure ?? error
+                    }
+                }
+                throw failure ?? cause ?? Parting(fault: nil, reason: "it is over")
             }
         } catch {
             await end(connection, because: error)

@@ -1,4 +1,5 @@
 package import Model
+internal import Reactor
 package import Storage
 
 /// How a peer is reached: the network, as this module needs it. Supplied by Gateway over HTTP, by tests in memory.
@@ -30,13 +31,13 @@ package protocol PeerLink: Sendable {
     func events(after seq: Int64?, author: NodeID?) async throws -> any PeerEvents
 
     /// A chunk's bytes from `offset` on: `GET /v1/chunks/{sha256}`. `PeerLinkError.notFound` where the peer has it not.
-    func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer
+    func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer
 
     /// What is committed of the peer's open chunks, from where the copies end, and on as it grows: `POST /v1/tail`.
     func tail(_ request: TailRequest) async throws -> any PeerTail
 
     /// Small chunks, whole, in the order asked for: `POST /v1/chunks`, where the peer's capabilities name `bundle`.
-    func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle
+    func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle
 
     /// Signs of life.
     func pulse() async -> LinkPulse
@@ -44,14 +45,14 @@ package protocol PeerLink: Sendable {
     /// Where this host's end of it is; nil where that is not known, or nothing is connected.
     func localEnd() async -> LocalEnd?
 
-    /// The same two, with what decides their turn where there is a cap.
-    func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer
-    func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle
-
-    /// Transfers wait because of a cap, or just did: standing still is no stall then.
-    var isHeldByCap: Bool { get }
-
     func close() async
+}
+
+/// A bundle comes in steps, each of them a sign of life.
+package enum BundleStep: Hashable, Sendable {
+    /// So many more bytes of a chunk that is not whole yet; none where it is the line before it.
+    case part(Int)
+    case item(BundleItem)
 }
 
 /// One chunk of a bundle; no bytes where the peer has it not.
@@ -66,26 +67,18 @@ package struct BundleItem: Hashable, Sendable {
 }
 
 extension PeerLink {
-    /// A link without a cap.
-    package func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
-        try await chunk(id, from: offset)
-    }
-
-    package func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle { try await chunks(ids) }
-
-    package var isHeldByCap: Bool { false }
-
     /// Of a link that cannot tell: its answers are all that is heard.
     package func pulse() async -> LinkPulse { LinkPulse() }
     package func localEnd() async -> LocalEnd? { nil }
 }
 
-/// What decides the turn of a pull among others under a cap.
-package struct PullRank: Hashable, Sendable {
+/// What decides the turn of a pull among others under a cap, and tells whether it waits for it.
+package struct PullRank: Sendable {
     /// The greater first: the wall clock of a chunk's last row, so that the newest comes first.
     package let priority: Int64
     /// Of the whole chunk; nil where nobody knows.
     package let bytes: Int64?
+    package let turn = PullTurn()
 
     package init(priority: Int64 = 0, bytes: Int64? = nil) {
         self.priority = priority
@@ -93,10 +86,25 @@ package struct PullRank: Hashable, Sendable {
     }
 }
 
+/// Whether a request, sent or not, waits for its turn under a cap of ours: then nothing that the peer does or leaves
+/// undone counts. The link tells.
+package final class PullTurn: Sendable {
+    private let state = Locked<(isAwaited: Bool, until: MonotonicTime?)>((false, nil))
+
+    package init() {}
+
+    package func awaits(_ isAwaited: Bool, now: MonotonicTime) { state.withLock { $0 = (isAwaited, now) } }
+
+    package var isAwaited: Bool { state.withLock { $0.isAwaited } }
+
+    /// Until when it waited; nil where it never had to.
+    package func waited(now: MonotonicTime) -> MonotonicTime? { state.withLock { $0.isAwaited ? now : $0.until } }
+}
+
 /// Several chunks on their way, read by one reader.
 package protocol ChunkBundle: Sendable {
-    /// The next one; nil at the end. Throws `cutOff` where the peer ended early.
-    func next() async throws -> BundleItem?
+    /// What has come next; nil at the end. Throws `cutOff` where the peer ended early.
+    func next() async throws -> BundleStep?
 
     /// Gives up, or is done with it; a `next` that is under way throws soon. Harmless after the end.
     func close() async

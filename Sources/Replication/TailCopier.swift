@@ -208,6 +208,8 @@ actor TailCopier {
             while !seals.isEmpty {
                 let (slot, fact) = seals.removeFirst()
                 await seal(slot, fact)
+                inbox.isSealed()
+                drainBell.yield()
             }
             if isWritten { return }
             for await _ in sealings { break }

@@ -7,19 +7,24 @@ package struct TailInbox: Sendable {
     private var bytes = 0
     /// Behind the last frame that was put, the peer had nothing more to say.
     package private(set) var isCaughtUp = false
+    /// Seals that came and are not made yet.
+    private var seals = 0
     /// What ended the tail; what came before it is still taken.
     package private(set) var end: (any Error)?
 
     package init() {}
 
     package var isEmpty: Bool { frames.isEmpty }
-    package var isFull: Bool { bytes >= Limits.tailInboxBytes }
+    package var isFull: Bool { bytes >= Limits.tailInboxBytes || seals >= Limits.tailSealsWaiting }
 
     package mutating func put(_ frame: TailFrame) {
         frames.append(frame)
         isCaughtUp = frame == .caughtUp
         bytes += Self.size(frame)
+        if case .sealed = frame { seals += 1 }
     }
+
+    package mutating func isSealed() { seals -= 1 }
 
     package mutating func close(_ error: any Error) { end = end ?? error }
 

@@ -77,14 +77,14 @@ import Timekeeping
             let chunk = try #require(try await node.store.chunks(of: session).first).fact
             let link = try await node.link()
             for offset in [Int64(0), 3, chunk.bytes - 1] {
-                let body = try await link.chunk(chunk.sha256, from: offset)
+                let body = try await link.chunk(chunk.sha256, from: offset, rank: PullRank())
                 #expect(body.totalLength == chunk.bytes)
                 var bytes: [UInt8] = []
                 while let piece = try await body.next() { bytes += piece }
                 #expect(bytes == Array("value\n0\n".utf8.dropFirst(Int(offset))))
             }
             await #expect(throws: PeerLinkError.notFound) {
-                _ = try await link.chunk(ChunkID(digest: TestNode.id(1).digest), from: 0)
+                _ = try await link.chunk(ChunkID(digest: TestNode.id(1).digest), from: 0, rank: PullRank())
             }
             await link.close()
         }
@@ -100,16 +100,16 @@ import Timekeeping
             #expect(try await link.greeting().capabilities.contains("bundle"))
             for _ in 0..<3 {
                 let asked = [ids[4], absent] + ids[..<4]
-                let bundle = try await link.chunks(asked)
+                let bundle = try await link.chunks(asked, rank: PullRank())
                 var items: [BundleItem] = []
-                while let item = try await bundle.next() { items.append(item) }
+                while let step = try await bundle.next() { if case .item(let item) = step { items.append(item) } }
                 #expect(items.map(\.id) == asked && items[1].bytes == nil)
                 #expect(items[0].bytes == Array("value\n4\n".utf8) && items[5].bytes == Array("value\n3\n".utf8))
                 await bundle.close()
             }
             let many = Array(repeating: absent, count: Limits.bundleChunks + 1)
             do {
-                _ = try await link.chunks(many)
+                _ = try await link.chunks(many, rank: PullRank())
                 Issue.record("more than the limit was answered")
             } catch PeerLinkError.refused(let status, _) {
                 #expect(status == 422)

@@ -233,6 +233,46 @@ struct PacedWorld {
         #expect(budget.next(now: now) == nil)
     }
 
+    @Test("rows that would fill the cap alone leave a share to what has waited for long, and the cap holds")
+    func share() {
+        let cap = 512_000.0
+        var world = PacedWorld(cap: 512_000)
+        world.open(0, .live, answer: 1 << 40)
+        world.open(1, .data(priority: 1), answer: 64_000_000)
+        world.open(2, .data(priority: 2), answer: 64_000_000)
+        world.run(for: .seconds(60))
+        let data =
+            world.bytes(from: .seconds(20), to: .seconds(60), flow: 1)
+            + world.bytes(from: .seconds(20), to: .seconds(60), flow: 2)
+        #expect(data > 0.03 * 40 * cap && data < 0.07 * 40 * cap, "\(data / 40 / cap)")
+        #expect(world.bytes(from: .seconds(20), to: .seconds(60), flow: 0) > 0.85 * 40 * cap)
+        #expect(world.worst(.seconds(1), from: .seconds(4), to: .seconds(60)) <= 1.02 * cap)
+    }
+
+    @Test("facts are asked for before rows and chunks, paid for, and never wait for long")
+    func facts() {
+        func time(_ milliseconds: Int64) -> MonotonicTime { MonotonicTime(nanoseconds: milliseconds * 1_000_000) }
+        var budget = ReadBudget(cap: 100_000, now: time(0))
+        budget.open(1, .control)
+        budget.open(2, .live)
+        budget.open(3, .data(priority: .max))
+        budget.rise(to: time(1000))
+        budget.wishRequest(1, .facts, expected: nil, now: time(1000))
+        budget.wishRead(2, now: time(1000))
+        #expect(budget.next(now: time(1000))?.flow == 1)
+        #expect(budget.next(now: time(1000))?.flow == 2)
+        budget.measured(1, wire: 50_000, payload: 48_000)
+        budget.wishRequest(1, .facts, expected: nil, now: time(1000))
+        #expect(budget.next(now: time(1000)) == nil)
+        // Others go on to take more than there is.
+        for step in Int64(1)...500 {
+            budget.measured(2, wire: step * 2000, payload: step * 1900)
+            budget.rise(to: time(1000 + step * 10))
+            #expect(budget.next(now: time(1000 + step * 10)) == nil)
+        }
+        #expect(budget.next(now: time(6010))?.flow == 1)
+    }
+
     @Test("an answer that has come is paid for before the next is asked for, measured or not")
     func unmeasured() {
         let now = MonotonicTime(nanoseconds: 1_000_000_000)

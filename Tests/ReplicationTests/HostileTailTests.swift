@@ -207,6 +207,41 @@ import Testing
         #expect(!holds(3, at: 70))
     }
 
+    @Test(
+        "who trickles after a chunk's fact holds it back for a while and not for ever, and nobody more than is counted")
+    func trickle() {
+        var live = LiveSlots()
+        func holds(_ number: Int, at second: Double) -> Bool {
+            live.holdsBack(Sample.wanted(number), now: Sample.time(second))
+        }
+        live.set([slot], of: 1, now: Sample.time(0))
+        for second in stride(from: 0.0, to: 30, by: 5) {
+            #expect(holds(3, at: second))
+            live.grew([slot], by: 1, now: Sample.time(second))
+        }
+        #expect(!holds(3, at: 30))
+        #expect(live.becameDue(after: Sample.time(29), now: Sample.time(30)))
+        let many = (0...Int64(Limits.tailPositions)).map {
+            ChunkSlot(author: slot.author, session: slot.session, stream: .data, index: $0)
+        }
+        live.set(Set(many), of: 1, now: Sample.time(40))
+        let held = many.filter { holds(Int($0.index), at: 40) }
+        #expect(held.count <= Limits.tailPositions)
+    }
+
+    @Test("a tail is read no further while too many seals wait for the disk")
+    func seals() {
+        var inbox = TailInbox()
+        for _ in 0..<Limits.tailSealsWaiting {
+            #expect(!inbox.isFull)
+            inbox.put(.sealed(slot, fact: [1]))
+        }
+        _ = inbox.take()
+        #expect(inbox.isFull)
+        inbox.isSealed()
+        #expect(!inbox.isFull)
+    }
+
     @Test("a queue gives out no chunk that comes by a tail, and gives it out when the tail ends")
     func queue() {
         var queue = PullQueue(node: Sample.node(9), policy: .all)
@@ -228,9 +263,5 @@ import Testing
 
 extension InventedPeer {
     /// A greeting that promises tails.
-    var withTails: PeerGreeting {
-        PeerGreeting(
-            id: node, name: "invented", role: .vehicle, version: "0", epoch: epoch, head: Int64(facts.count),
-            capabilities: ["tail"])
-    }
+    var withTails: PeerGreeting { greeting(["tail"]) }
 }

@@ -15,6 +15,8 @@ final class InventedPeer: PeerScript {
         var events: (@Sendable (Int64?, Mailbox<PeerEvent>) async throws -> Void)?
         var tail: (@Sendable (Mailbox<TailFrame>) async throws -> Void)?
         var statement: (@Sendable (HoldingsStatement) async throws -> Void)?
+        var turn: (@Sendable (PullTurn) async throws -> Void)?
+        var afterBundle: (@Sendable () throws -> BundleStep?)?
     }
 
     private struct State {
@@ -79,8 +81,13 @@ final class InventedPeer: PeerScript {
 
     func greeting() async throws -> PeerGreeting {
         if let bend = bends.greeting { return try await bend() }
-        return PeerGreeting(
-            id: node, name: "invented", role: .vehicle, version: "0", epoch: epoch, head: Int64(facts.count))
+        return greeting([])
+    }
+
+    func greeting(_ capabilities: Set<String>) -> PeerGreeting {
+        PeerGreeting(
+            id: node, name: "invented", role: .vehicle, version: "0", epoch: epoch, head: Int64(facts.count),
+            capabilities: capabilities)
     }
 
     func have(author: NodeID?) async throws -> HaveAnswer {
@@ -117,6 +124,9 @@ final class InventedPeer: PeerScript {
         let honest = ChunkScript.honest(content, from: offset)
         return try await bends.chunk?(id, honest, before) ?? honest
     }
+
+    func turn(_ turn: PullTurn) async throws { try await bends.turn?(turn) }
+    func afterBundle() throws -> BundleStep? { try bends.afterBundle?() }
 
     func content(of id: ChunkID) -> [UInt8]? { bytes[id] }
 

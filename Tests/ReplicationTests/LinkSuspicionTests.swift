@@ -83,6 +83,19 @@ import Testing
         suspicion.expectsBeats ? at(heard + 1) : at(now + 1)
     }
 
+    @Test("a question that waits for its turn under our own cap is nobody's stall: its time begins when it is asked")
+    func held() {
+        var suspicion = beating()
+        let question = LinkSuspicion.Awaited(since: start, question: .init(name: "facts", since: start))
+        var pulse = pulse(heard: 0)
+        for second in stride(from: 1.0, to: 40, by: 1) {
+            pulse.heldUntil = at(second)
+            #expect(!isSuspect(after: pulse, question, at(second), &suspicion))
+        }
+        #expect(isSuspect(after: pulse, question, at(40.5), &suspicion))
+        #expect(suspicion.assess(pulse, awaiting: question, now: at(44)) == .stalled(on: "facts"))
+    }
+
     @Test("where the way to the peer may have changed, only what is heard since counts")
     func doubt() {
         var suspicion = beating()

@@ -14,12 +14,19 @@ protocol PeerScript: Sendable {
     func chunk(_ id: ChunkID, from offset: Int64) async throws -> ChunkScript
     /// Fills the mailbox until the tail or the link ends, which cancels it.
     func sendTail(_ request: TailRequest, to mailbox: Mailbox<TailFrame>) async throws
+    /// Before a chunk's request is sent.
+    func turn(_ turn: PullTurn) async throws
+    /// What comes behind the last chunk of a bundle.
+    func afterBundle() throws -> BundleStep?
 }
 
 extension PeerScript {
     func sendTail(_ request: TailRequest, to mailbox: Mailbox<TailFrame>) async throws {
         throw PeerLinkError.refused(status: 404, reason: "an older release")
     }
+
+    func turn(_ turn: PullTurn) async throws {}
+    func afterBundle() throws -> BundleStep? { nil }
 }
 
 /// How a chunk is delivered.
@@ -101,7 +108,7 @@ final class Link: PeerLink {
         var enders: [@Sendable () -> Void] = []
     }
 
-    private let script: any PeerScript
+    fileprivate let script: any PeerScript
     private let node: NodeID
     private let state = Locked(State())
 
@@ -175,7 +182,8 @@ final class Link: PeerLink {
         return Events(mailbox: mailbox)
     }
 
-    func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer {
+    func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
+        try await script.turn(rank.turn)
         let delivery = try await call { [script] in try await script.chunk(id, from: offset) }
         let mailbox = Mailbox<[UInt8]>()
         mailbox.put(delivery.pieces)
@@ -211,26 +219,40 @@ final class Link: PeerLink {
         }
     }
 
-    func chunks(_ ids: [ChunkID]) async throws -> any ChunkBundle { Bundle(link: self, rest: Locked(ids[...])) }
+    func chunks(_ ids: [ChunkID], rank: PullRank) async throws -> any ChunkBundle {
+        Bundle(link: self, state: Locked(Bundle.State(rest: ids[...])))
+    }
 
     /// Each chunk as the script delivers it alone.
     private struct Bundle: ChunkBundle {
-        let link: Link
-        let rest: Locked<ArraySlice<ChunkID>>
+        struct State {
+            var rest: ArraySlice<ChunkID>
+            var current: (id: ChunkID, transfer: any ChunkTransfer, bytes: [UInt8])?
+        }
 
-        func next() async throws -> BundleItem? {
-            guard let id = rest.withLock({ $0.popFirst() }) else { return nil }
+        let link: Link
+        let state: Locked<State>
+
+        func next() async throws -> BundleStep? {
+            if let (id, transfer, bytes) = state.withLock({ $0.current }) {
+                if let piece = try await transfer.next() {
+                    state.withLock { $0.current?.bytes += piece }
+                    return .part(piece.count)
+                }
+                state.withLock { $0.current = nil }
+                return .item(BundleItem(id: id, bytes: bytes))
+            }
+            guard let id = state.withLock({ $0.rest.popFirst() }) else { return try link.script.afterBundle() }
             do {
-                let transfer = try await link.chunk(id, from: 0)
-                var bytes: [UInt8] = []
-                while let piece = try await transfer.next() { bytes += piece }
-                return BundleItem(id: id, bytes: bytes)
+                let transfer = try await link.chunk(id, from: 0, rank: PullRank())
+                state.withLock { $0.current = (id, transfer, []) }
+                return .part(0)
             } catch PeerLinkError.notFound {
-                return BundleItem(id: id, bytes: nil)
+                return .item(BundleItem(id: id, bytes: nil))
             }
         }
 
-        func close() async { rest.withLock { $0 = [] } }
+        func close() async { state.withLock { $0 = State(rest: []) } }
     }
 
     private struct Events: PeerEvents {

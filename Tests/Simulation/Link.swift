@@ -165,7 +165,7 @@ final class Link: PeerLink, @unchecked Sendable {
         func next() async throws -> PeerEvent? { try await inbox.next() }
     }
 
-    func chunk(_ id: ChunkID, from offset: Int64) async throws -> any ChunkTransfer {
+    func chunk(_ id: ChunkID, from offset: Int64, rank: PullRank) async throws -> any ChunkTransfer {
         let transfer = Transfer(id: id, offset: offset, of: self)
         var task: Task<Void, Never>?
         let head = Inbox<Int64>()
