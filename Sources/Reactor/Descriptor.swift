@@ -128,6 +128,13 @@ extension Descriptor {
     /// `synchronize`.
     package borrowing func startWriteback() { qn_start_writeback(raw) }
 
+    /// Whether a sync of the whole file system covered this file, too: that tells of an error once, to the first who
+    /// asks after it. The file's own error is told to each descriptor that was open before it. Costs microseconds.
+    package borrowing func checkWriteback() throws(SyscallError) {
+        let raw = self.raw
+        _ = try retrying("sync_file_range") { qn_check_writeback(raw) }
+    }
+
     /// Lets the kernel drop what it has cached of the file, so that the next read comes from the disk. A hint.
     package borrowing func forgetCache() { _ = posix_fadvise(raw, 0, 0, POSIX_FADV_DONTNEED) }
 

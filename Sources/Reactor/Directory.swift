@@ -162,13 +162,22 @@ package struct Directory: ~Copyable, Sendable {
         try descriptor.synchronize()
     }
 
-    /// syncfs(2): everything written to this directory's file system. False, and nothing done, on a kernel before 5.8,
-    /// which would not tell of errors. An error is any file's on that file system since the last call.
-    package borrowing func synchronizeFileSystem() throws(SyscallError) -> Bool {
-        guard KernelRelease.current >= KernelRelease(major: 5, minor: 8) else { return false }
+    /// The same after a sync of the whole file system: whether that missed this directory.
+    package borrowing func checkWriteback() throws(SyscallError) { try descriptor.checkWriteback() }
+
+    /// Whether `synchronizeFileSystem` means what it says here: before Linux 5.17 syncfs(2) passes over what the file
+    /// system itself says of its journal, and not every file system syncs all of itself in it.
+    package borrowing func canSynchronizeFileSystem() throws(SyscallError) -> Bool {
+        guard KernelRelease.current >= KernelRelease(major: 5, minor: 17) else { return false }
+        let directory = descriptor.raw
+        return try retrying("fstatfs") { qn_file_system_syncs_whole(directory) } == 1
+    }
+
+    /// syncfs(2): everything written to this directory's file system. An error is any file's on that file system since
+    /// somebody was told of one last; who succeeds asks each file for itself.
+    package borrowing func synchronizeFileSystem() throws(SyscallError) {
         let directory = descriptor.raw
         _ = try retrying("syncfs") { qn_syncfs(directory) }
-        return true
     }
 
     /// The names within, sorted, without `.` and `..`.

@@ -21,8 +21,7 @@ extension Catalogue {
     func admit(_ candidates: [Candidate]) async -> [Result<HeldChunk, StoreError>] {
         var failures: [Int: StoreError] = [:]
         // 1. The chunk's file is synced.
-        let isGroup = candidates.count >= Limits.wholeSyncChunks
-        if isGroup { synchronizeAtOnce(candidates) }
+        if isGroup(candidates) { synchronizeAtOnce(candidates) }
         for (position, candidate) in candidates.enumerated() {
             note(&failures, position) { () throws(SyscallError) in try synchronize(candidate) }
         }
@@ -87,12 +86,17 @@ extension Catalogue {
             at: candidate.recorded.fact.at)
     }
 
-    /// One sync of the whole file system for many files: a tenth of what their own would take. Where it fails, or is
-    /// not to be had, each file is synced for itself: then those fail that are concerned.
+    private func isGroup(_ candidates: [Candidate]) -> Bool {
+        directory.hasWholeSync && candidates.count >= Limits.wholeSyncChunks
+    }
+
+    /// One sync of the whole file system for many files: a tenth of what their own would take. Where it fails each
+    /// file is synced for itself: then those fail that are concerned. Where it succeeds each is asked for its own
+    /// error, since an earlier one may have been told of that, and not of which file it was.
     private func synchronizeAtOnce(_ candidates: [Candidate]) {
         let files = candidates.map(\.file).filter(\.isSound)
         do throws(SyscallError) {
-            guard try directory.incoming.synchronizeFileSystem() else { return }
+            try directory.incoming.synchronizeFileSystem()
             for file in files { file.noteDurable() }
         } catch {
             log.warning("a sync of the whole file system failed; each file is synced for itself", ("reason", error))
@@ -131,15 +135,11 @@ extension Catalogue {
             folders[String(candidate.chunk.sha256.description.prefix(2)), default: []].append(position)
         }
         // rename(2) is not durable until both directories are: a power cut could forget the name and keep the bytes.
-        if candidates.count >= Limits.wholeSyncChunks {
-            do throws(SyscallError) { if try directory.incoming.synchronizeFileSystem() { return } } catch {
-                log.warning("a sync of the whole file system failed; each folder is synced", ("reason", error))
-            }
-        }
+        let isSynced = isGroup(candidates) && synchronizeFoldersAtOnce()
         for positions in folders.values {
             let id = candidates[positions[0]].chunk.sha256
             do throws(SyscallError) {
-                try directory.chunkFolder(id).synchronize()
+                try synchronize(try directory.chunkFolder(id), isSynced: isSynced)
             } catch {
                 for position in positions { failures[position] = DataDirectory.explain(error, path: directory.path) }
             }
@@ -148,9 +148,23 @@ extension Catalogue {
         for (position, candidate) in candidates.enumerated() where failures[position] == nil {
             note(&failures, position) { () throws(SyscallError) in
                 let folder = try sourceFolder(candidate)
-                if sources.insert(folder.path).inserted { try folder.synchronize() }
+                if sources.insert(folder.path).inserted { try synchronize(folder, isSynced: isSynced) }
             }
         }
+    }
+
+    private func synchronizeFoldersAtOnce() -> Bool {
+        do throws(SyscallError) {
+            try directory.incoming.synchronizeFileSystem()
+            return true
+        } catch {
+            log.warning("a sync of the whole file system failed; each folder is synced", ("reason", error))
+            return false
+        }
+    }
+
+    private func synchronize(_ folder: borrowing Directory, isSynced: Bool) throws(SyscallError) {
+        if isSynced { try folder.checkWriteback() } else { try folder.synchronize() }
     }
 
     private func rename(_ candidate: Candidate) throws(SyscallError) {

@@ -29,12 +29,10 @@ extension Catalogue {
         }
         // A peer that closed the session may have had less: what is here beyond it is kept.
         let most = name.author == slot.author ? Int64.max : chunk.bytes
+        let mission = try opening(of: slot.session)?.mission ?? ""
+        let wanted = WantedChunk(name: name, session: slot.session, mission: mission, fact: chunk)
+        if try await begin(wanted, with: slot, most: chunk.bytes - 1) { return .short }
         guard let copy = try await journal.leave(slot, most: most) else { return .none }
-        guard copy.length >= chunk.bytes else {
-            let mission = try opening(of: slot.session)?.mission ?? ""
-            try await begin(WantedChunk(name: name, session: slot.session, mission: mission, fact: chunk), with: copy)
-            return .short
-        }
         guard copy.length == chunk.bytes, try digest(of: copy) == chunk.sha256 else {
             incidents.report(
                 .damagedChunk,
@@ -65,41 +63,49 @@ extension Catalogue {
 
     // MARK: The beginning of a chunk
 
-    /// The copy becomes the beginning of a chunk that is to be pulled, unless more of that is here already: durable
-    /// there before it goes here.
-    private func begin(_ chunk: WantedChunk, with copy: CopyFile) async throws(StoreError) {
-        _ = try await incoming.takeBeginning(of: chunk, from: copy.file, length: copy.length)
-        let dirt = await incoming.dirt()
-        try lifting { () throws(SyscallError) in
-            for file in dirt { try file.synchronizeSoFar() }
-            try directory.incoming.synchronize()
-            let folder = try directory.openFolder(author: copy.slot.author, session: copy.slot.session)
-            try folder.remove(OpenChunk.fileName(copy.slot))
-            try folder.synchronize()
-        }
-        await journal.gone(copy.slot)
+    /// A copy of at most `most` bytes is written to where a chunk is pulled to, unless more of that is here already;
+    /// false where there is none. The copy itself stays what it is, durable, until the chunk is held.
+    private func begin(
+        _ chunk: WantedChunk, with slot: ChunkSlot, most: Int64
+    ) async throws(StoreError) -> Bool {
+        guard let (file, length) = await journal.beginning(slot, most: most) else { return false }
+        guard !unfitCopies.contains(slot) else { return true }
+        _ = try await incoming.takeBeginning(of: chunk, from: file, length: length)
+        return true
     }
 
-    /// A pull is to begin: a copy of the slot that nobody follows any more is its beginning.
+    /// A pull is to begin: a copy of the slot is its beginning.
     func useCopy(for chunk: WantedChunk) async throws(StoreError) {
-        guard let slot = journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index],
-            let copy = try await journal.leave(slot, most: chunk.fact.bytes)
-        else { return }
-        try await begin(chunk, with: copy)
+        guard let slot = journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index] else { return }
+        _ = try await begin(chunk, with: slot, most: chunk.fact.bytes)
+    }
+
+    /// What was pulled in pieces was not the chunk: it is pulled anew from its first byte, without the copy. That stays.
+    func distrustCopies(for chunks: [WantedChunk]) {
+        for chunk in chunks {
+            guard let slot = journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index] else { continue }
+            unfitCopies.insert(slot)
+        }
     }
 
     // MARK: Copies that are not needed
 
+    /// Kept in quarantine under a name of its own: nothing that was kept before is replaced.
     func setAside(_ copy: CopyFile, as reason: String) async throws(StoreError) {
-        try lifting { () throws(SyscallError) in
+        let isMoved = try lifting { () throws(SyscallError) in
             let folder = try directory.openFolder(author: copy.slot.author, session: copy.slot.session)
             let name = OpenChunk.fileName(copy.slot)
-            guard try folder.kind(of: name) == .file else { return }
-            try folder.rename(name, to: directory.quarantine, as: "\(copy.slot.session).\(name).\(reason)")
+            guard try folder.kind(of: name) == .file else { return false }
+            let aside = copy.nameAside(reason)
+            // One of this name has the same bytes.
+            if try !folder.renameNew(name, to: directory.quarantine, as: aside) { try folder.remove(name) }
             try directory.quarantine.synchronize()
-            noteQuarantine()
+            return true
         }
-        await journal.gone(copy.slot)
+        if isMoved { noteQuarantine() }
+        unfitCopies.remove(copy.slot)
+        // Where the file was gone, a seal had moved it that is still to be finished.
+        await journal.gone(copy.slot, withSeals: isMoved)
     }
 
     /// Copies of slots whose chunk is held: removed where the chunk has their bytes, else set aside. One that has more
@@ -114,6 +120,14 @@ extension Catalogue {
         }
     }
 
+    /// The same for those whose chunk its author sealed; answers them.
+    func settleSealed(_ slots: [ChunkSlot]) async throws(StoreError) -> [ChunkSlot] {
+        var sealed: [ChunkSlot] = []
+        for slot in slots where try isSealed(slot) { sealed.append(slot) }
+        await settleCopies(sealed)
+        return sealed
+    }
+
     private func settle(_ slot: ChunkSlot) async throws(StoreError) {
         let first = try indexed { index throws(SQLite.Failure) in
             try index.firstChunk(slot.session, slot.stream, slot.index)
@@ -125,7 +139,8 @@ extension Catalogue {
         try lifting { () throws(SyscallError) in
             try directory.openFolder(author: slot.author, session: slot.session).remove(OpenChunk.fileName(slot))
         }
-        await journal.gone(slot)
+        unfitCopies.remove(slot)
+        await journal.gone(slot, withSeals: true)
     }
 
     private func isBeginning(_ copy: CopyFile, of id: ChunkID) throws(StoreError) -> Bool {
@@ -142,55 +157,6 @@ extension Catalogue {
                 offset += Int64(piece.count)
             }
             return checksum.value == copy.checksum
-        }
-    }
-
-    // MARK: Closing
-
-    /// What a peer told of these bytes is satisfied by them, too.
-    func adoptHeard(_ held: [HeldChunk]) throws(StoreError) {
-        for chunk in held {
-            let heard = try indexed { index throws(SQLite.Failure) in try index.heardFacts(naming: chunk.fact.sha256) }
-            _ = try adoptHeld(heard.compactMap { RecordedFact(parsing: $0) }, sessions: [])
-        }
-    }
-
-    /// A copy that leaves, cut to its last whole row; nil where it has none, and it is set aside.
-    func wholeRows(of copy: CopyFile) async throws(StoreError) -> ClosedChunk? {
-        let end = try endOfRows(copy)
-        guard copy.rows > 0, end > 0 else {
-            try await setAside(copy, as: "surplus")
-            return nil
-        }
-        guard end < copy.length else { return copy.closed(try digest(of: copy)) }
-        let digester = ChunkDigester()
-        var checksum = Checksum()
-        try lifting { () throws(SyscallError) in
-            var offset: Int64 = 0
-            while offset < end {
-                let piece = try copy.file.descriptor.read(
-                    count: Int(min(Limits.recoveryReadBytes, end - offset)), at: offset)
-                guard !piece.isEmpty else { throw SyscallError.unreadable }
-                digester.update(piece[...])
-                checksum.update(piece[...])
-                offset += Int64(piece.count)
-            }
-        }
-        let id = digester.finish()
-        return try await journal.cut(copy, to: end, checksum: checksum.value, id: id).closed(id)
-    }
-
-    /// Behind the last line's end.
-    private func endOfRows(_ copy: CopyFile) throws(StoreError) -> Int64 {
-        try lifting { () throws(SyscallError) in
-            var end = copy.length
-            while end > 0 {
-                let start = max(0, end - Limits.recoveryReadBytes)
-                let piece = try copy.file.descriptor.read(count: Int(end - start), at: start)
-                if let last = piece.lastIndex(of: UInt8(ascii: "\n")) { return start + Int64(last) + 1 }
-                end = start
-            }
-            return 0
         }
     }
 }

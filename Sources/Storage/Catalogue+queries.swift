@@ -208,10 +208,15 @@ extension Catalogue {
         guard view.mode != .off, isComplete else { return }
         do {
             let slots = Set(open.map(\.slot))
+            if !hasSweptPartials {
+                try sweepPartials(of: slots)
+                hasSweptPartials = true
+            }
             for slot in partials.keys where !slots.contains(slot) {
+                if let opening = try opening(of: slot.session) {
+                    try lifting { () throws(SyscallError) in try view.hidePartial(of: opening, slot: slot) }
+                }
                 partials[slot] = nil
-                guard let opening = try opening(of: slot.session) else { continue }
-                try lifting { () throws(SyscallError) in try view.hidePartial(of: opening, slot: slot) }
             }
             for chunk in open {
                 if let shown = partials[chunk.slot], extent == .newPartials || shown == chunk.length { continue }
@@ -242,6 +247,20 @@ extension Catalogue {
         } catch {
             log.warning("the folder for people is behind", ("reason", error))
         }
+    }
+}
+
+extension Catalogue {
+    /// An earlier process may have left partial files of chunks that are not open any more.
+    private func sweepPartials(of open: Set<ChunkSlot>) throws(StoreError) {
+        var kept: [SessionID: Set<String>] = [:]
+        for slot in open {
+            guard let stream = try opening(of: slot.session)?.streams.first(where: { $0.name == slot.stream }) else {
+                continue
+            }
+            kept[slot.session, default: []].insert(FolderView.partialName(stream, slot.index).file)
+        }
+        try lifting { () throws(SyscallError) in try view.removePartials(except: kept) }
     }
 }
 

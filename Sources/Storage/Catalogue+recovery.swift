@@ -69,7 +69,7 @@ extension Catalogue {
     func isSealed(_ slot: ChunkSlot) throws(StoreError) -> Bool {
         try indexed { index throws(SQLite.Failure) in
             try index.sqlite.integer(
-                "SELECT 1 FROM chunks WHERE session = ? AND stream = ? AND idx = ? AND own = 1",
+                "SELECT 1 FROM chunks WHERE session = ? AND stream = ? AND idx = ? AND own = 1 AND held = 1",
                 [.blob(slot.session.bytes), .text(slot.stream.description), .integer(slot.index)]) != nil
         }
     }

@@ -34,6 +34,10 @@ actor Catalogue {
     var stale: Set<SessionID> = []
     /// Open chunks that have a partial copy in the folder for people, and how long that is.
     var partials: [ChunkSlot: Int64] = [:]
+    /// Partial files of an earlier process were looked for.
+    var hasSweptPartials = false
+    /// Copies that are not the beginning of the chunk that was pulled behind them.
+    var unfitCopies: Set<ChunkSlot> = []
     /// Before this no manifest is written but those of what ends.
     var manifestsDue = MonotonicTime(nanoseconds: 0)
     private(set) var quarantined: Int64

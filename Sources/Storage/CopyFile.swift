@@ -27,10 +27,28 @@ struct CopyFile: Sendable {
                 slot: slot, length: 0, rows: 0, firstRow: 0, checksum: 0, first: never, last: never))
     }
 
-    func shortened(to length: Int64, checksum: UInt32, id: ChunkID, file: SharedFile) -> CopyFile {
+    func shortened(
+        to length: Int64, rows: Int64, checksum: UInt32, id: ChunkID, file: SharedFile
+    ) -> CopyFile {
         CopyFile(
             slot: slot, file: file, length: length, rows: rows, firstRow: firstRow, first: first, last: last,
             checksum: checksum, id: id)
+    }
+
+    func moved(to file: SharedFile) -> CopyFile {
+        CopyFile(
+            slot: slot, file: file, length: length, rows: rows, firstRow: firstRow, first: first, last: last,
+            checksum: checksum, id: id)
+    }
+
+    /// In quarantine: what bytes it has stands in the name.
+    func nameAside(_ reason: String) -> String { nameAside(reason, at: nil, length: length, checksum) }
+
+    /// The same for the part of it that begins at `offset`.
+    func nameAside(_ reason: String, at offset: Int64?, length: Int64, _ checksum: UInt32) -> String {
+        let place = offset.map { "\($0)+" } ?? ""
+        return "\(slot.session).\(OpenChunk.fileName(slot)).\(place)\(length)-\(Hex.string(UInt64(checksum), count: 8))"
+            + ".\(reason)"
     }
 
     func closed(_ id: ChunkID) -> ClosedChunk {

@@ -13,6 +13,8 @@ final class DataDirectory: Sendable {
     let open: Directory
     let incoming: Directory
     let quarantine: Directory
+    /// One sync of the whole file system makes a group of files and folders durable.
+    let hasWholeSync: Bool
     private let lock: Descriptor
 
     /// Makes what is missing and takes the lock.
@@ -38,6 +40,7 @@ final class DataDirectory: Sendable {
             open = try root.makeDirectory("open")
             incoming = try root.makeDirectory("incoming")
             quarantine = try root.makeDirectory("quarantine")
+            hasWholeSync = try root.canSynchronizeFileSystem()
         } catch let error as SyscallError {
             throw Self.explain(error, path: path)
         } catch let error as StoreError {

@@ -198,6 +198,29 @@ struct FolderView {
         }
     }
 
+    /// Takes all partial copies away but these, which are named by session.
+    func removePartials(except kept: [SessionID: Set<String>]) throws(SyscallError) {
+        guard mode != .off, try directory.root.kind(of: "sessions") == .directory else { return }
+        let sessions = try directory.root.openDirectory("sessions")
+        for mission in try sessions.names() where try sessions.kind(of: mission) == .directory {
+            let folder = try sessions.openDirectory(mission)
+            for name in try folder.names() where try folder.kind(of: name) == .directory {
+                guard let session = SessionID(name) else { continue }
+                let top = try folder.openDirectory(name)
+                try removePartials(in: top, except: kept[session] ?? [])
+                for sub in try top.names() where try top.kind(of: sub) == .directory {
+                    try removePartials(in: try top.openDirectory(sub), except: kept[session] ?? [])
+                }
+            }
+        }
+    }
+
+    private func removePartials(in folder: borrowing Directory, except kept: Set<String>) throws(SyscallError) {
+        for file in try folder.names() where file.contains(".partial.") && !kept.contains(file) {
+            try folder.remove(file)
+        }
+    }
+
     /// `manifest.json`: what the folder holds and whether it is all.
     func writeManifest(_ manifest: Manifest, of opening: SessionOpening, session: SessionID) throws(SyscallError) {
         guard mode != .off else { return }

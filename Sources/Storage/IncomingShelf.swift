@@ -100,8 +100,10 @@ actor IncomingShelf {
         try lifting { () throws(SyscallError) in try openLedger().add(pull.lastPiece(), to: id) }
     }
 
-    /// The beginning of a chunk that another file has, `length` bytes of it; nothing where more of it came already.
+    /// The beginning of a chunk that another file has, `length` bytes of it; nothing where more of it came already, or
+    /// somebody adds to it.
     func takeBeginning(of chunk: WantedChunk, from file: SharedFile, length: Int64) throws(StoreError) -> Int64 {
+        if let pull = pulls[chunk.fact.sha256], !pull.isSuspended { return pull.length }
         var done = try begin(chunk)
         let end = min(length, chunk.fact.bytes)
         while done < end {
@@ -127,7 +129,7 @@ actor IncomingShelf {
 
     /// Bytes in memory are written; what came in pieces is in its file, and its digest is known.
     func take(_ arrivals: [ChunkArrival]) -> [Result<Arrival, StoreError>] {
-        let isGroup = arrivals.count >= Limits.wholeSyncChunks
+        let isGroup = directory.hasWholeSync && arrivals.count >= Limits.wholeSyncChunks
         return arrivals.map { arrival in
             do throws(StoreError) {
                 guard let bytes = arrival.bytes else { return .success(try finish(arrival.chunk)) }

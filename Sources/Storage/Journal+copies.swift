@@ -72,7 +72,8 @@ extension Journal {
             let file = try folder.openFile(OpenChunk.fileName(slot), .createNew)
             try folder.synchronize()
             return OpenChunk(
-                slot: slot, firstRow: piece.firstRow, first: piece.first, file: SharedFile(file), at: now())
+                slot: slot, firstRow: piece.firstRow, first: piece.first, file: SharedFile(file), at: now(),
+                digests: false)
         }
         copies[slot] = copy
         copySlots.insert(slot)
@@ -106,35 +107,34 @@ extension Journal {
         return left
     }
 
-    /// Cuts a copy that leaves to its first `length` bytes, which have this checksum and digest: what is behind them is
-    /// no whole row, and is kept in quarantine.
-    func cut(_ copy: CopyFile, to length: Int64, checksum: UInt32, id: ChunkID) throws(StoreError) -> CopyFile {
-        let name = OpenChunk.fileName(copy.slot)
-        let rest = try lifting { () throws(SyscallError) in
-            let torn = try copy.file.descriptor.read(count: Int(copy.length - length), at: length)
-            try DataDirectory.replace(
-                "\(copy.slot.session).\(name).\(length).torn", in: directory.quarantine, with: torn)
+    /// The file of a copy of at most `most` bytes and how much of it is to be read there; the copy goes on as it was.
+    /// nil where there is none.
+    func beginning(_ slot: ChunkSlot, most: Int64) -> (file: SharedFile, length: Int64)? {
+        if let left = leaving[slot] { return left.length <= most ? (left.file, left.length) : nil }
+        guard let copy = copies[slot], copy.length > 0, copy.length <= most else { return nil }
+        return (copy.file, copy.lengthInFile)
+    }
+
+    /// A copy that leaves becomes its beginning, which is durable in a file named `temporary` beside it.
+    func cut(_ copy: CopyFile, to shorter: CopyFile, from temporary: String) throws(StoreError) -> CopyFile {
+        let slot = copy.slot
+        try lifting { () throws(SyscallError) in
             // The record says that the file itself has the bytes, and stands before the others are gone.
-            try synchronize(copy.slot, copy.file, length: copy.length, checksum: copy.checksum)
-            let shorter = copy.shortened(to: length, checksum: checksum, id: id, file: copy.file)
+            try synchronize(slot, copy.file, length: copy.length, checksum: copy.checksum)
             try renewWhereFailed()
             if !(try append([.checkpoint(shorter.checkpoint)])) { try appendAgain([.checkpoint(shorter.checkpoint)]) }
-            let folder = try directory.openFolder(author: copy.slot.author, session: copy.slot.session)
-            let aside = "\(copy.slot.session).\(name).whole"
-            // What has the name is durable; it need not be the file that was written to.
-            let file = try SharedFile(try folder.openFile(name, .readWrite)).writeAnew(
-                as: name, in: folder, length: length, keeping: aside, in: directory.quarantine
-            ) { Checksum($0).value == checksum }
-            try directory.quarantine.remove(aside)
-            return shorter.shortened(to: length, checksum: checksum, id: id, file: file)
+            let folder = try directory.openFolder(author: slot.author, session: slot.session)
+            try folder.rename(temporary, to: folder, as: OpenChunk.fileName(slot))
+            try folder.synchronize()
         }
-        leaving[copy.slot] = rest
-        return rest
+        leaving[slot] = shorter
+        return shorter
     }
 
     /// The copy's file has another place by now, or none. Where the write-ahead log cannot say so, a start finds it
-    /// again and asks what became of its chunk.
-    func gone(_ slot: ChunkSlot) {
+    /// again and asks what became of its chunk. `withSeals`: so have seals of it that were begun.
+    func gone(_ slot: ChunkSlot, withSeals: Bool) {
+        if withSeals { pendingSeals = pendingSeals.filter { $0.value.source != .open(slot) } }
         forgetCopy(slot)
         do throws(SyscallError) {
             try renewWhereFailed()
@@ -172,9 +172,16 @@ extension Journal {
 
     // MARK: Rolling
 
+    /// The disk begins with what a roll will sync of the copies, so that this node's own commits wait less for that.
+    func startCopies() {
+        guard !hasStartedCopies else { return }
+        hasStartedCopies = true
+        for copy in copies.values { copy.startWriteback() }
+    }
+
     /// Makes the copies durable in their files and names them. No copy keeps this node's own rows from the disk: one
-    /// whose file fails for good is given up.
-    func synchronizeCopies() throws(SyscallError) -> [WALRecord] {
+    /// whose file fails for good, or has no room, is given up.
+    func synchronizeCopies() -> [WALRecord] {
         var records: [WALRecord] = []
         for copy in copies.values where copy.length > 0 {
             do throws(SyscallError) {
@@ -187,7 +194,6 @@ extension Journal {
                 }
                 records.append(.checkpoint(copy.checkpoint))
             } catch {
-                guard !error.isNoSpace else { throw error }
                 giveUp(copy.slot, error)
             }
         }
@@ -195,7 +201,6 @@ extension Journal {
             do throws(SyscallError) {
                 try synchronize(copy.slot, copy.file, length: copy.length, checksum: copy.checksum)
             } catch {
-                guard !error.isNoSpace else { throw error }
                 giveUp(copy.slot, error)
             }
         }

@@ -48,7 +48,7 @@ extension Journal {
             }
             records.append(.checkpoint(chunk.checkpoint))
         }
-        records += try synchronizeCopies()
+        records += synchronizeCopies()
         let sealing = Set(pendingSeals.values.map(\.source))
         // The segments that go hold bytes of these as well: they are relied on only once their own files are durable.
         for chunk in closing.values {
@@ -68,13 +68,14 @@ extension Journal {
             walFailed = true
             throw error
         }
-        walFailed = false
+        (walFailed, hasStartedCopies) = (false, false)
         for number in try WriteAheadLog.segments(in: directory.wal) where number < wal.segmentNumber {
             try directory.wal.remove(WriteAheadLog.name(number))
         }
     }
 
     func rollWhereDue() {
+        if wal.length >= Limits.walSegmentBytes / 2 { startCopies() }
         guard wal.length >= Limits.walSegmentBytes else { return }
         do {
             try roll()

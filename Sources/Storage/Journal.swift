@@ -26,6 +26,8 @@ actor Journal {
     var copies: [ChunkSlot: OpenChunk] = [:]
     /// Copies that take no bytes any more: they are being sealed, used by a pull, or set aside.
     var leaving: [ChunkSlot: CopyFile] = [:]
+    /// The copies' files are being written to the disk before the next roll.
+    var hasStartedCopies = false
     /// Where there are copies, for those who only want to know that.
     nonisolated let copySlots = CopySlots()
     var pendingSeals: [FactName: WALRecord.Seal]

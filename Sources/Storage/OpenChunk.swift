@@ -12,8 +12,7 @@ final class OpenChunk {
     private(set) var last: ClockPair
     private(set) var checksum = Checksum()
     private(set) var file: SharedFile
-    /// nil where the bytes were not all seen here: a copy that recovery found, whose digest is made when it is asked
-    /// for.
+    /// nil for copies, whose digest is made of the file when it is asked for: no lane that commits hashes for another.
     private let digester: ChunkDigester?
     /// Of a copy that recovery found, for as long as nothing was added.
     private var foundID: ChunkID?
@@ -27,14 +26,16 @@ final class OpenChunk {
     /// it was written anew elsewhere.
     private(set) var isSuspect = false
 
-    init(slot: ChunkSlot, firstRow: Int64, first: ClockPair, file: SharedFile, at: ClockReading) {
+    init(
+        slot: ChunkSlot, firstRow: Int64, first: ClockPair, file: SharedFile, at: ClockReading, digests: Bool = true
+    ) {
         self.slot = slot
         self.firstRow = firstRow
         self.first = first
         last = first
         self.file = file
         self.at = at
-        digester = ChunkDigester()
+        digester = digests ? ChunkDigester() : nil
     }
 
     /// Goes on with a copy that recovery found; its file is durable.
@@ -118,6 +119,9 @@ final class OpenChunk {
         }
     }
 
+    /// The disk begins to write what it lacks of the file.
+    func startWriteback() { if isDirty { file.descriptor.startWriteback() } }
+
     /// Makes all committed bytes durable in the file itself.
     func synchronize() throws(SyscallError) {
         try flush()
@@ -146,7 +150,7 @@ final class OpenChunk {
 
     /// Ends the writing; what the file lacked was flushed before.
     func close() -> ClosedChunk {
-        guard let digester else { preconditionFailure("this node's own chunks are seen from their first byte on") }
+        guard let digester else { preconditionFailure("this node's own chunks are digested as they come") }
         return ClosedChunk(
             slot: slot, id: digester.finish(), file: file, bytes: length, rows: rows, firstRow: firstRow, first: first,
             last: last, checksum: checksum.value)
@@ -156,7 +160,7 @@ final class OpenChunk {
     func leave() -> CopyFile {
         CopyFile(
             slot: slot, file: file, length: length, rows: rows, firstRow: firstRow, first: first, last: last,
-            checksum: checksum.value, id: digester?.finish() ?? foundID)
+            checksum: checksum.value, id: foundID)
     }
 }
 

@@ -58,8 +58,19 @@ final class SharedFile: Sendable {
     /// The bytes are in another file, which has its name.
     var isReplaced: Bool { if case .replaced = state.withLock({ $0 }) { true } else { false } }
 
-    /// A sync of everything on its disk has succeeded since it was last written to.
-    func noteDurable() { state.withLock { if case .sound = $0 { $0 = .durable } } }
+    /// A sync of everything on its disk has succeeded since it was last written to. It may have missed this file, whose
+    /// error another such sync was told of before: then this is a failed sync of its own.
+    func noteDurable() {
+        gate.withLock { _ in
+            guard case .sound = state.withLock({ $0 }) else { return }
+            do throws(SyscallError) {
+                try descriptor.checkWriteback()
+                state.withLock { $0 = .durable }
+            } catch {
+                state.withLock { $0 = .suspect }
+            }
+        }
+    }
 
     /// Writes the first `length` bytes, and `tail` behind them, to another file, durable, which then takes the name;
     /// the old one is kept in quarantine. This one where another lane has done so.

@@ -10,7 +10,8 @@ extension Store {
     /// given again, whole. Where peers' data wait for room, so do these: `outOfSpace`.
     package func appendCopies(_ pieces: [CopyPiece]) async throws(StoreError) -> [ChunkSlot: StoreError] {
         var refused: [ChunkSlot: StoreError] = [:]
-        for slot in Set(pieces.map(\.slot)) where !journal.copySlots.contains(slot) {
+        let new = Set(pieces.map(\.slot)).filter { !journal.copySlots.contains($0) }
+        for slot in new {
             refused[slot] = slot.author == node ? .ownSession(slot.session) : await catalogue.refusal(of: slot)
         }
         let taken = pieces.filter { refused[$0.slot] == nil }
@@ -18,7 +19,12 @@ extension Store {
         let more = try await unpaid { () async throws(StoreError) in try await journal.appendCopies(taken) }
         // No write was refused: that there is little room is known.
         guard let more else { throw .outOfSpace(path: path) }
-        return refused.merging(more) { first, _ in first }
+        refused.merge(more) { first, _ in first }
+        // The chunk may have come meanwhile: who admitted it knew of no copy.
+        for slot in try await catalogue.settleSealed(new.filter { refused[$0] == nil }) {
+            refused[slot] = .sealedAlready(slot)
+        }
+        return refused
     }
 
     /// The slot's chunk was sealed elsewhere, by this fact: where the copy is that chunk, it is held when this returns.

@@ -72,6 +72,10 @@ extension Store {
             case .failure: false
             }
         }
+        let wrong = zip(arrivals, results).filter { arrival, result in
+            if case .failure(.corrupt) = result { arrival.bytes == nil } else { false }
+        }
+        await catalogue.distrustCopies(for: wrong.map(\.0.chunk))
         if !over.isEmpty { await incoming.forget(over.map(\.0.chunk.fact.sha256)) }
         return results
     }

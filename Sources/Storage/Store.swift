@@ -259,7 +259,9 @@ package final class Store: Sendable {
     func seal(_ closed: [ClosedChunk]) async throws(StoreError) -> [HeldChunk] {
         let candidates = closed.compactMap { chunk in
             let recorded = unsealed.withLock { unsealed in
-                let recorded = unsealed[chunk.slot] ?? mint.mint(chunk.body, in: chunk.slot.session)
+                // A slot whose copy was closed before may have another chunk by now.
+                if let earlier = unsealed[chunk.slot], earlier.fact.body == chunk.body { return earlier }
+                let recorded = mint.mint(chunk.body, in: chunk.slot.session)
                 unsealed[chunk.slot] = recorded
                 return recorded
             }

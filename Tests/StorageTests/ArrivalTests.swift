@@ -168,10 +168,8 @@ import Testing
         #expect(try await bench.store.takeBeginning(of: bench.chunk, from: file, length: 100_000) == 150_000)
     }
 
-    @Test(
-        "a group is sealed with one sync of the file system, and without it where that fails", arguments: [false, true])
-    func group(fails: Bool) async throws {
-        let scratch = try Scratch()
+    /// A source with 40 chunks, a copier that knows of them, and all their bytes on the way.
+    private func groupOnItsWay(_ scratch: Scratch) async throws -> Group {
         let source = try await scratch.open("source")
         let copy = try await scratch.open("mirror", node: Self.other)
         let session = try await source.startSession(opening)
@@ -190,12 +188,54 @@ import Testing
             }
             arrivals.append(ChunkArrival(chunk: chunk, bytes: isInPieces ? nil : bytes))
         }
+        return Group(source: source, copy: copy, session: session, arrivals: arrivals)
+    }
+
+    private struct Group {
+        let source: Store
+        let copy: Store
+        let session: SessionID
+        let arrivals: [ChunkArrival]
+    }
+
+    @Test(
+        "a group is sealed with one sync of the file system, and without it where that fails", arguments: [false, true])
+    func group(fails: Bool) async throws {
+        let scratch = try Scratch()
+        let group = try await groupOnItsWay(scratch)
         let counter = FaultPlan(.fail(code: 5), at: fails ? 1 : nil, count: 2, names: ["syncfs"])
-        let results = await FaultPlan.$current.withValue(counter) { await copy.admit(arrivals) }
+        let results = await FaultPlan.$current.withValue(counter) { await group.copy.admit(group.arrivals) }
         for result in results { _ = try result.get() }
-        #expect(counter.callCount == 2)
-        #expect(try await copy.holdings().holdings == source.holdings().holdings)
+        #expect(counter.callCount == (group.copy.directory.hasWholeSync ? 2 : 0))
+        #expect(try await group.copy.holdings().holdings == group.source.holdings().holdings)
         #expect(scratch.names("mirror/incoming") == [PieceLedger.fileName])
-        #expect(try await copy.rows(session) == (0..<40).map(String.init))
+        #expect(try await group.copy.rows(group.session) == (0..<40).map(String.init))
+    }
+
+    @Test("a file that a sync of the file system missed, its error told to an earlier one, is written anew")
+    func missedFile() async throws {
+        let scratch = try Scratch()
+        let group = try await groupOnItsWay(scratch)
+        guard group.copy.directory.hasWholeSync else { return }
+        let plan = FaultPlan(.fail(code: 5), at: 3, names: ["sync_file_range"])
+        let results = await FaultPlan.$current.withValue(plan) { await group.copy.admit(group.arrivals) }
+        for result in results { _ = try result.get() }
+        // Each file once, and folders.
+        #expect(plan.callCount > 40)
+        #expect(group.copy.incidents.health.counts[.chunkWrittenAnew] == 1)
+        #expect(scratch.names("mirror/quarantine").filter { $0.hasSuffix(".failed") }.count == 1)
+        #expect(try await group.copy.rows(group.session) == (0..<40).map(String.init))
+    }
+
+    @Test("a folder that it missed fails its chunks, which may be admitted again")
+    func missedFolder() async throws {
+        let scratch = try Scratch()
+        let group = try await groupOnItsWay(scratch)
+        guard group.copy.directory.hasWholeSync else { return }
+        let plan = FaultPlan(.fail(code: 5), at: 41, names: ["sync_file_range"])
+        let results = await FaultPlan.$current.withValue(plan) { await group.copy.admit(group.arrivals) }
+        let failed = results.filter { if case .failure = $0 { true } else { false } }.count
+        #expect(failed > 0 && failed < 40)
+        #expect(try await group.copy.rows(group.session).count < 40)
     }
 }

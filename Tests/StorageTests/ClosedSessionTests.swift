@@ -17,8 +17,8 @@ import Testing
         try await bench.record(["r"], .raw)
         let whole = try bench.written(.data, 1)
         // The last frame ended within a row.
-        let torn = CopyBench.piece(bench.slot(.data, 1), whole, 0..<whole.count - 1, rows: 1)
-        #expect(try await mirror.appendCopies([torn, bench.piece(nil, .raw)]).isEmpty)
+        let cut = CopyBench.piece(bench.slot(.data, 1), whole, 0..<whole.count - 1, rows: 1)
+        #expect(try await mirror.appendCopies([cut, bench.piece(nil, .raw)]).isEmpty)
         let closed = try await mirror.closeSession(bench.session)
         #expect(closed.sealed.map(\.fact.index) == [1, 0] && closed.end.reason == "closed_by_peer")
         #expect(closed.end.streams["data"]?.rows == 2 && closed.end.streams["raw"]?.chunks == 1)
@@ -28,7 +28,10 @@ import Testing
         #expect(summary.isComplete && summary.end == closed.end && summary.author == bench.source.node)
         #expect(await mirror.copies().isEmpty)
         // The torn row is kept aside; closing again says the same and writes nothing.
-        #expect(bench.scratch.names("mirror/quarantine") == ["\(bench.session).data.1.\(whole.count - 2).torn"])
+        let torn = whole[(whole.count - 2)..<(whole.count - 1)]
+        let name = "\(bench.session).data.1.\(whole.count - 2)+1-\(CopyBench.checksum(torn)).torn"
+        #expect(bench.scratch.names("mirror/quarantine") == [name])
+        #expect(bench.scratch.bytes("mirror/quarantine/" + name) == Array(torn))
         let head = await mirror.head()
         #expect(try await mirror.closeSession(bench.session).end == closed.end)
         #expect(await mirror.head() == head)
@@ -114,8 +117,55 @@ import Testing
         let header = try #require(try bench.written().firstIndex(of: 10)) + 1
         _ = try await mirror.appendCopies([bench.piece(0..<header, rows: 0)])
         #expect(try await mirror.closeSession(bench.session).sealed.isEmpty)
-        #expect(bench.scratch.names("mirror/quarantine") == ["\(bench.session).data.0.surplus"])
+        let name = try bench.aside(bench.written()[..<header], "surplus")
+        #expect(bench.scratch.names("mirror/quarantine") == [name])
         #expect(try await mirror.chunks(of: bench.session).isEmpty)
+    }
+
+    @Test("rows are those that the bytes have, whatever was claimed of them")
+    func claimedRows() async throws {
+        let bench = try await CopyBench(try Scratch())
+        let mirror = try await bench.mirror()
+        try await bench.record(["1", "2"])
+        let whole = try bench.written()
+        let lie = CopyBench.piece(bench.slot(), whole, 0..<whole.count - 1, rows: 15)
+        _ = try await mirror.appendCopies([lie])
+        let closed = try await mirror.closeSession(bench.session)
+        #expect(closed.sealed.map(\.fact.rows) == [1] && closed.end.streams["data"]?.rows == 1)
+        #expect(try await mirror.rows(bench.session) == ["1"])
+        #expect(RecordedFact(parsing: try await mirror.facts(after: 0, limit: 10)[1].bytes) != nil)
+    }
+
+    @Test("a copy of which no fact can tell is set aside, not sealed")
+    func untellable() async throws {
+        let bench = try await CopyBench(try Scratch())
+        let mirror = try await bench.mirror()
+        try await bench.record(["1"])
+        // The write-ahead log has such numbers, facts do not.
+        let slot = bench.slot(.data, (1 << 40) + 1)
+        let bytes = try bench.written()
+        #expect(try await mirror.appendCopies([CopyBench.piece(slot, bytes, 0..<bytes.count)]).isEmpty)
+        #expect(try await mirror.closeSession(bench.session).sealed.isEmpty)
+        #expect(await mirror.copies().isEmpty)
+        #expect(bench.scratch.names("mirror/quarantine").count == 1)
+    }
+
+    @Test("a seal that failed, and whose copy was dropped, says nothing of the slot's next copy")
+    func secondCopy() async throws {
+        let bench = try await CopyBench(try Scratch())
+        let mirror = try await bench.mirror()
+        try await bench.record(["1"])
+        _ = try await mirror.appendCopies([bench.piece()])
+        let plan = FaultPlan(.fail(code: 5), at: 1, count: 100, names: ["renameat2"])
+        await #expect(throws: StoreError.self) {
+            try await FaultPlan.$current.withValue(plan) { _ = try await mirror.closeSession(bench.session) }
+        }
+        try await mirror.dropCopy(bench.slot())
+        try await bench.record(["2"])
+        #expect(try await mirror.appendCopies([bench.piece(rows: 2)]).isEmpty)
+        let closed = try await mirror.closeSession(bench.session)
+        #expect(closed.sealed.map(\.fact.sha256) == [ChunkDigester.digest(of: try bench.written())])
+        #expect(try await mirror.rows(bench.session) == ["1", "2"])
     }
 
     @Test("an end that the author wrote stays the session's, and its copies are sealed all the same")

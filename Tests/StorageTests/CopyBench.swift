@@ -65,6 +65,15 @@ struct CopyBench {
         ).bytes
     }
 
+    static func checksum(_ bytes: ArraySlice<UInt8>) -> String {
+        Hex.string(UInt64(Checksum(Array(bytes)).value), count: 8)
+    }
+
+    /// The name in quarantine of a copy with these bytes.
+    func aside(_ bytes: ArraySlice<UInt8>, _ reason: String) -> String {
+        "\(session).data.0.\(bytes.count)-\(Self.checksum(bytes)).\(reason)"
+    }
+
     func copied(_ folder: String = "mirror", _ stream: StreamName = .data, _ index: Int64 = 0) -> [UInt8]? {
         scratch.bytes("\(folder)/open/\(source.node)/\(session)/\(stream).\(index)")
     }

@@ -17,6 +17,11 @@ int qn_clone(int from, int to);
 int qn_allocate(int descriptor, int64_t length);
 /// sync_file_range(2) with SYNC_FILE_RANGE_WRITE over the whole file; what it returns tells nothing that fsync(2) does not.
 void qn_start_writeback(int descriptor);
+/// sync_file_range(2) with SYNC_FILE_RANGE_WAIT_BEFORE over the whole file: waits for what is being written, and fails where an error of
+/// the file was not told to this descriptor yet.
+int qn_check_writeback(int descriptor);
+/// Whether the file system is one whose syncfs(2) syncs all and fails where that did: 1, 0, or -1.
+int qn_file_system_syncs_whole(int descriptor);
 /// syncfs(2), which Glibc declares for GNU sources only.
 int qn_syncfs(int descriptor);
 /// flock(2), exclusive, without waiting.
