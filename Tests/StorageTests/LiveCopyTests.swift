@@ -118,7 +118,8 @@ import Testing
         let wanted = try #require(try await mirror.wanted(mission: nil, limit: 1, excluding: []).first)
         #expect(try await mirror.beginPull(wanted) == Int64(piece.bytes.count))
         #expect(await mirror.copies().isEmpty && bench.copied() == nil)
-        try await mirror.appendPull(wanted, Array(whole[piece.bytes.count...]))
+        try await mirror.appendPull(
+            wanted, Array(whole[piece.bytes.count...]), at: Int64(piece.bytes.count))
         try await mirror.finishPull(wanted)
         #expect(try await mirror.rows(bench.session) == ["1", "2"])
         #expect(bench.scratch.names("mirror/quarantine").isEmpty)
