@@ -294,8 +294,12 @@ package enum Limits {
     package static let notedPieceBytes = 8 * 1024
     /// The ledger of pieces is written anew beyond this: 5 GB of chunks, or what is known of five of the largest.
     package static let pieceLedgerBytes: Int64 = 4 << 20
-    /// Facts of wanted chunks that stay parsed until their bytes are here: 1 MB.
-    package static let parsedFacts = 1024
+    /// Facts of wanted chunks that stay parsed until their bytes are here: some thousand of those that qnode writes. By
+    /// bytes, as a peer may write longer ones.
+    package static let parsedFactsBytes = 1 << 20
+    /// Facts that one look into the index for wanted chunks reads before it lets others have their turn: all that
+    /// `deepWantedScan` names, where none is longer than usual.
+    package static let wantedScanBytes = 4 << 20
     /// Chunks that broke off and stay open for the next attempt; others are read again.
     package static let suspendedPulls = 16
     /// Between two syncs of what has come of chunks on their way: what a power cut costs of them.
@@ -343,6 +347,9 @@ package enum Limits {
     /// Newest bytes of each open chunk that stay in memory for those who copy it: a second of a sensor, some commits of
     /// a fast one; who is further behind reads the file.
     package static let tailRecentBytes = 32 * 1024
+    /// The same of all open chunks together, as copies may be of thousands of streams. Of those that
+    /// grew longest ago more is read from their files.
+    package static let tailRecentTotalBytes = 8 << 20
     /// Commits of an open chunk that are told apart before older ones are merged to pieces: one a row for ten seconds.
     package static let tailMarks = 256
     /// Ends of open chunks that are remembered for those who have not been told: some hours of one recording.

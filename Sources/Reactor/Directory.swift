@@ -84,6 +84,17 @@ package struct Directory: ~Copyable, Sendable {
         return Int64(status.st_size)
     }
 
+    /// Whether the name leads to this very file, and that has so many bytes.
+    package borrowing func leads(
+        _ name: String, to descriptor: borrowing Descriptor, length: Int64
+    ) throws(SyscallError) -> Bool {
+        guard let found = try status(of: name) else { throw SyscallError("fstatat", code: ENOENT) }
+        let raw = descriptor.raw
+        var own = Glibc.stat()
+        _ = try retrying("fstat") { Glibc.fstat(raw, &own) }
+        return found.st_dev == own.st_dev && found.st_ino == own.st_ino && Int64(own.st_size) == length
+    }
+
     /// Whether two names lead to one file.
     package borrowing func isSameFile(
         _ name: String, as otherName: String, in other: borrowing Directory

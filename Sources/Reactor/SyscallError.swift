@@ -25,6 +25,9 @@ package struct SyscallError: Error, Hashable, Sendable, CustomStringConvertible 
     /// Bytes that were there a moment ago cannot be read any more.
     package static let unreadable = SyscallError("pread", code: EIO)
 
+    /// Something else stands under a name than what was put there.
+    package static let misplaced = SyscallError("rename", code: ESTALE)
+
     package var isNoSpace: Bool { code == ENOSPC || code == EDQUOT }
     /// The medium does not give the bytes.
     package var isUnreadable: Bool { call == "pread" && code == EIO }

@@ -106,7 +106,7 @@ extension ChunkPuller {
                     throw Interruption(outcome: .interrupted(keptSome: written > start), reason: "no room for it")
                 }
                 transfers[number]?.isOurs = true
-                try await store.appendPull(chunk, piece)
+                try await store.appendPull(chunk, piece, at: written)
                 noteDiskDone(number)
                 written += Int64(piece.count)
                 isStreaming = true
@@ -189,6 +189,8 @@ extension ChunkPuller {
         switch error {
         case .corrupt: Interruption(outcome: .failed(.corruptChunk), reason: error.description)
         case .wrongLength: Interruption(outcome: .failed(.wrongLength), reason: error.description)
+        // Something else had to do with it: it is begun again, and no disk is to blame.
+        case .notFound, .pullMoved: Interruption(outcome: .interrupted(keptSome: false), reason: error.description)
         default: Interruption(outcome: .storageFailed, reason: error.description)
         }
     }

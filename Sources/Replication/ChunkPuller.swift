@@ -196,7 +196,7 @@ actor ChunkPuller {
             }
         for mission in missions {
             let part = try await store.wanted(
-                mission: mission, limit: request.limit, excluding: request.excluding.union(found.map(\.fact.sha256)))
+                mission: mission, limit: request.limit, excluding: request.excluding.union(found.map(\.claim)))
             isPartial = isPartial || part.count >= request.limit
             found += part
         }

@@ -1,7 +1,9 @@
 package import Model
+package import Storage
 
 /// Remembers which peers gave a chunk wrongly and when each may be asked again. Another peer may be asked at once; the
-/// same one after a delay that doubles. One chunk's trouble is no other chunk's.
+/// same one after a delay that doubles. One chunk's trouble is no other chunk's, and that of a wrong
+/// fact is not that of the right one.
 package struct ChunkRetries: Sendable {
     private struct Trouble {
         let name: FactName
@@ -14,7 +16,7 @@ package struct ChunkRetries: Sendable {
         var notBefore: MonotonicTime
     }
 
-    private var troubles: [ChunkID: Trouble] = [:]
+    private var troubles: [ChunkClaim: Trouble] = [:]
 
     package init() {}
 
@@ -23,7 +25,7 @@ package struct ChunkRetries: Sendable {
     /// `isForgiven`: the trouble was not the chunk's, or some of it was kept; a first time costs no delay. `jitter` is
     /// a fraction below 1.
     package mutating func failed(
-        _ chunk: ChunkID, _ name: FactName, by peer: NodeID, isForgiven: Bool, jitter: Double, now: MonotonicTime
+        _ chunk: ChunkClaim, _ name: FactName, by peer: NodeID, isForgiven: Bool, jitter: Double, now: MonotonicTime
     ) {
         var trouble = troubles[chunk] ?? Trouble(name: name, peers: [:], last: now)
         if trouble.last.duration(to: now) > Limits.chunkRetryMemory { trouble.peers = [:] }
@@ -39,16 +41,16 @@ package struct ChunkRetries: Sendable {
         troubles[chunk] = trouble
     }
 
-    package mutating func succeeded(_ chunk: ChunkID) { troubles[chunk] = nil }
+    package mutating func succeeded(_ chunk: ChunkClaim) { troubles[chunk] = nil }
 
-    package func mayAsk(_ peer: NodeID, for chunk: ChunkID, now: MonotonicTime) -> Bool {
+    package func mayAsk(_ peer: NodeID, for chunk: ChunkClaim, now: MonotonicTime) -> Bool {
         guard let failures = troubles[chunk]?.peers[peer] else { return true }
         return failures.notBefore <= now
     }
 
     /// Chunks in trouble that nobody may be asked for now, of those whom `holders` names for each.
-    package func blocked(now: MonotonicTime, holders: (FactName) -> [NodeID]) -> Set<ChunkID> {
-        var blocked: Set<ChunkID> = []
+    package func blocked(now: MonotonicTime, holders: (FactName) -> [NodeID]) -> Set<ChunkClaim> {
+        var blocked: Set<ChunkClaim> = []
         for (chunk, trouble) in troubles {
             let open = holders(trouble.name).contains { (trouble.peers[$0]?.notBefore ?? now) <= now }
             if !open { blocked.insert(chunk) }

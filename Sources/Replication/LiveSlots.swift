@@ -18,7 +18,7 @@ package struct LiveSlots: Sendable {
     /// By tail: when each of its chunks last grew.
     private var tails: [Int: [Place: MonotonicTime]] = [:]
     /// Chunks that are sealed at their author's and left to a tail, and since when.
-    private var held: [ChunkID: (place: Place, since: MonotonicTime)] = [:]
+    private var held: [ChunkClaim: (place: Place, since: MonotonicTime)] = [:]
 
     package init() {}
 
@@ -40,11 +40,11 @@ package struct LiveSlots: Sendable {
     package mutating func holdsBack(_ chunk: WantedChunk, now: MonotonicTime) -> Bool {
         let place = Place(chunk)
         guard let grown = tails.values.compactMap({ $0[place] }).max() else { return false }
-        let since = held[chunk.fact.sha256]?.since ?? now
-        if held[chunk.fact.sha256] == nil {
+        let since = held[chunk.claim]?.since ?? now
+        if held[chunk.claim] == nil {
             // Who cannot be remembered cannot be waited for.
             guard held.count < Limits.tailPositions else { return false }
-            held[chunk.fact.sha256] = (place, now)
+            held[chunk.claim] = (place, now)
         }
         return now < Self.deadline(grown: grown, since: since)
     }
@@ -55,11 +55,13 @@ package struct LiveSlots: Sendable {
     }
 
     /// What is held back at this moment.
-    package func chunks(now: MonotonicTime) -> Set<ChunkID> { Set(held.keys.filter { isHeld($0, now: now) }) }
+    package func chunks(now: MonotonicTime) -> Set<ChunkClaim> { Set(held.keys.filter { isHeld($0, now: now) }) }
 
-    private func isHeld(_ chunk: ChunkID, now: MonotonicTime) -> Bool { deadline(of: chunk).map { now < $0 } ?? false }
+    private func isHeld(_ chunk: ChunkClaim, now: MonotonicTime) -> Bool {
+        deadline(of: chunk).map { now < $0 } ?? false
+    }
 
-    private func deadline(of chunk: ChunkID) -> MonotonicTime? {
+    private func deadline(of chunk: ChunkClaim) -> MonotonicTime? {
         guard let entry = held[chunk], let grown = tails.values.compactMap({ $0[entry.place] }).max() else {
             return nil
         }

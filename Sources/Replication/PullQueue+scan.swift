@@ -13,13 +13,13 @@ extension PullQueue {
     /// A search for one peer through all that is wanted, in pages, behind what it cannot give.
     struct Search {
         let peer: NodeID
-        var passedOver: Set<ChunkID> = []
+        var passedOver: Set<ChunkClaim> = []
     }
 
     package struct ScanRequest: Hashable, Sendable {
         package let policy: PullPolicy
         package let limit: Int
-        package let excluding: Set<ChunkID>
+        package let excluding: Set<ChunkClaim>
         /// A page of the search for this peer.
         let searchedFor: NodeID?
     }
@@ -35,8 +35,9 @@ extension PullQueue {
             policy: policy, limit: Limits.wantedScan, excluding: unavailable(now: now), searchedFor: nil)
     }
 
-    private func unavailable(now: MonotonicTime) -> Set<ChunkID> {
-        retries.blocked(now: now, holders: holdersOf).union(taken.keys).union(live.chunks(now: now))
+    private func unavailable(now: MonotonicTime) -> Set<ChunkClaim> {
+        retries.blocked(now: now, holders: holdersOf)
+            .union(taken.map { ChunkClaim(id: $0.key, bytes: $0.value.bytes) }).union(live.chunks(now: now))
     }
 
     /// Nothing that is ready suits this peer: goes on where the last look ended, or searches behind what the peer
@@ -77,15 +78,14 @@ extension PullQueue {
         for peer: NodeID, found: [WantedChunk], settled: Set<ChunkID>, isPartial: Bool, now: MonotonicTime
     ) {
         guard search?.peer == peer, let holdings = holders[peer] else { return }
-        let known = Set(ready.map(\.fact.sha256))
+        let known = Set(ready.map(\.claim))
         let suitable = found.filter { chunk in
-            let id = chunk.fact.sha256
-            return isOpen(chunk, settled: settled) && holdings.contains(chunk.name) && !known.contains(id)
-                && retries.mayAsk(peer, for: id, now: now)
+            isOpen(chunk, settled: settled) && holdings.contains(chunk.name) && !known.contains(chunk.claim)
+                && retries.mayAsk(peer, for: chunk.claim, now: now)
         }
         // What was found lies behind what is ready, and is older.
         ready = suitable.prefix(Limits.wantedScan).reversed() + ready
-        search?.passedOver.formUnion(found.map(\.fact.sha256))
+        search?.passedOver.formUnion(found.map(\.claim))
         if !suitable.isEmpty {
             search = nil
             nextSearch[peer] = now

@@ -144,9 +144,9 @@ package struct PullQueue: Sendable {
         var bytes: Int64 = 0
         for position in ready.indices.reversed() {
             let chunk = ready[position]
-            guard holdings.contains(chunk.name), retries.mayAsk(peer, for: chunk.fact.sha256, now: now) else {
-                continue
-            }
+            guard holdings.contains(chunk.name), mayTake(chunk, for: peer, now: now),
+                !chosen.contains(where: { ready[$0].fact.sha256 == chunk.fact.sha256 })
+            else { continue }
             suits += 1
             // They are in this order.
             guard newest == .min || chunk.fact.last.realtime > newest else { break }
@@ -173,6 +173,11 @@ package struct PullQueue: Sendable {
         let isNews = newest != .min && isSmall(ready[first])
         guard reserved == 0 || isNews || reserved + need <= Limits.pullMemoryBytes else { return .wait }
         return take(chosen, by: peer)
+    }
+
+    /// By any fact that names its bytes it is under way once at a time.
+    private func mayTake(_ chunk: WantedChunk, for peer: NodeID, now: MonotonicTime) -> Bool {
+        taken[chunk.fact.sha256] == nil && retries.mayAsk(peer, for: chunk.claim, now: now)
     }
 
     /// `positions` from the newest on.
@@ -206,7 +211,7 @@ package struct PullQueue: Sendable {
         return holders.contains { other, holdings in
             other != peer && requests.count(of: other) < Limits.chunksInFlight && usefulPeers.contains(other)
                 && (speeds[other] ?? PeerSpeed()).isQuicker(than: speed, forSmall: isSmall(chunk))
-                && holdings.contains(chunk.name) && retries.mayAsk(other, for: chunk.fact.sha256, now: now)
+                && holdings.contains(chunk.name) && retries.mayAsk(other, for: chunk.claim, now: now)
         }
     }
 
@@ -217,7 +222,7 @@ package struct PullQueue: Sendable {
             taken.count < Limits.pullChunks, hasRoom, !isHeld, pausedUntil.map({ $0 <= now }) ?? true
         else { return false }
         return ready.reversed().prefix(Limits.quickerLook).contains { chunk in
-            holdings.contains(chunk.name) && retries.mayAsk(peer, for: chunk.fact.sha256, now: now)
+            holdings.contains(chunk.name) && mayTake(chunk, for: peer, now: now)
                 && !isLeftToQuicker(chunk, than: peer, now: now) && fits(chunk, behind: 0)
                 && reserved + Self.memory(for: chunk) <= Limits.pullMemoryBytes
         }
@@ -279,18 +284,18 @@ package struct PullQueue: Sendable {
         if !entry.isArrived { requests.release(entry.request) }
         switch outcome {
         case .admitted:
-            retries.succeeded(id)
+            retries.succeeded(chunk.claim)
             storageFailures = 0
             noteSettled(id)
         case .failed(_, keptSome: true), .interrupted(keptSome: true):
-            retries.succeeded(id)
+            retries.succeeded(chunk.claim)
             scanSoon()
         case .failed(.cutOff, keptSome: false), .interrupted(keptSome: false):
             // As a rule it was the link: when it is back, this must go on at once.
-            retries.failed(id, chunk.name, by: entry.peer, isForgiven: true, jitter: jitter, now: now)
+            retries.failed(chunk.claim, chunk.name, by: entry.peer, isForgiven: true, jitter: jitter, now: now)
             scanSoon()
         case .failed:
-            retries.failed(id, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
+            retries.failed(chunk.claim, chunk.name, by: entry.peer, isForgiven: false, jitter: jitter, now: now)
             scanSoon()
         case .storageFailed:
             scanSoon()

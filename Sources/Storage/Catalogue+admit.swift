@@ -180,10 +180,14 @@ extension Catalogue {
         let id = candidate.chunk.sha256
         let name = sourceName(candidate)
         let target = try directory.chunkFolder(id)
-        do {
+        do throws(SyscallError) {
             if candidate.file.isReplaced {
                 try folder.openFile(name, .read).changeMode(0o440)
             } else {
+                // What gets the name is what was verified, and nothing that took its place.
+                guard try folder.leads(name, to: candidate.file.descriptor, length: candidate.chunk.bytes) else {
+                    throw SyscallError.misplaced
+                }
                 try candidate.file.descriptor.changeMode(0o440)
             }
             if try folder.renameNew(name, to: target, as: id.description) { return }

@@ -97,28 +97,35 @@ extension Catalogue {
 
     /// The exact bytes of a chunk fact that was heard of, and its session's mission.
     struct WantedRow: Sendable {
+        let claim: ChunkClaim
         let fact: [UInt8]
         let mission: String
     }
 
-    func wanted(mission: String?, limit: Int, excluding: Set<ChunkID>) throws(StoreError) -> [WantedRow] {
-        guard heardCount > 0 else { return [] }
+    /// `isCut`: it was ended by the facts' bytes, not by `limit`, and there may be more.
+    func wanted(
+        mission: String?, limit: Int, excluding: Set<ChunkClaim>
+    ) throws(StoreError) -> (rows: [WantedRow], isCut: Bool) {
+        guard heardCount > 0 else { return ([], false) }
         var found: [WantedRow] = []
+        var bytes = 0
         var seen = excluding
         try indexed { index throws(SQLite.Failure) in
-            try index.forEachWanted(mission: mission) { id, row in
-                if seen.insert(id).inserted { found.append(row()) }
-                return found.count < limit
+            try index.forEachWanted(mission: mission) { claim, row in
+                guard seen.insert(claim).inserted else { return true }
+                found.append(row())
+                bytes += found[found.count - 1].fact.count
+                return found.count < limit && bytes < Limits.wantedScanBytes
             }
         }
-        return found
+        return (found, bytes >= Limits.wantedScanBytes)
     }
 
     // MARK: What has arrived
 
-    private func quarantineIncoming(_ id: ChunkID) throws(StoreError) {
+    private func quarantineIncoming(_ id: ChunkID, _ name: String) throws(StoreError) {
         try lifting { () throws(SyscallError) in
-            try directory.incoming.rename(id.description, to: directory.quarantine, as: "\(id).corrupt")
+            try directory.incoming.rename(name, to: directory.quarantine, as: "\(id).corrupt")
             try directory.quarantine.synchronize()
         }
         noteQuarantine()
@@ -141,9 +148,11 @@ extension Catalogue {
         var owners: [Int] = []
         for (position, arrival) in arrivals.enumerated() {
             do throws(StoreError) {
-                let found = try verified(try arrival.get())
+                let arrival = try arrival.get()
+                let found = try verified(arrival)
                 candidates += found
                 owners += found.map { _ in position }
+                if found.isEmpty { results[position] = .success(try heldMeanwhile(arrival.chunk.fact.sha256)) }
             } catch {
                 results[position] = .failure(error)
             }
@@ -161,12 +170,29 @@ extension Catalogue {
     private func verified(_ arrival: IncomingShelf.Arrival) throws(StoreError) -> [Candidate] {
         let id = arrival.chunk.fact.sha256
         guard arrival.digest == id else {
-            try quarantineIncoming(id)
+            try quarantineIncoming(id, arrival.name)
             throw .corrupt(expected: id, actual: arrival.digest)
         }
-        let found = try candidates(id, file: arrival.file)
-        guard !found.isEmpty else { throw .notFound(id) }
-        return found
+        return try candidates(id, file: arrival.file)
+    }
+
+    /// No fact waits for these bytes any more: they came another way, from a live copy or a store that was put back.
+    private func heldMeanwhile(_ id: ChunkID) throws(StoreError) -> HeldChunk {
+        guard let seq = try indexed({ index throws(SQLite.Failure) in try index.heldSeq(of: id) }),
+            let recorded = try recorded(seq: seq), case .chunk(let chunk) = recorded.fact.body,
+            let session = recorded.fact.session
+        else { throw .notFound(id) }
+        try lifting { () throws(SyscallError) in try directory.incoming.remove(id.description) }
+        return HeldChunk(session: session, fact: chunk, name: recorded.fact.name, seq: seq, at: recorded.fact.at)
+    }
+
+    /// Files of chunks that are held, which a process left that died before it could remove them. What is not held may
+    /// be heard of again.
+    func removeHeldArrivals() throws(StoreError) {
+        let names = try lifting { () throws(SyscallError) in try directory.incoming.names() }
+        for id in names.compactMap({ ChunkID($0) }) where try heldLength(of: id) != nil {
+            try lifting { () throws(SyscallError) in try directory.incoming.remove(id.description) }
+        }
     }
 
     func lifting<Result>(_ body: () throws(SyscallError) -> Result) throws(StoreError) -> Result {

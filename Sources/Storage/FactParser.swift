@@ -28,17 +28,30 @@ actor FactParser {
 
 /// Facts that were read once and are needed again soon, by their bytes.
 final class ParsedFacts: Sendable {
-    private let facts = Locked<[[UInt8]: RecordedFact]>([:])
+    private struct Kept {
+        var facts: [[UInt8]: RecordedFact] = [:]
+        var bytes = 0
+    }
+
+    private let kept = Locked(Kept())
 
     func keep(_ recorded: RecordedFact) {
-        facts.withLock { facts in
-            if facts.count >= Limits.parsedFacts { facts.removeAll(keepingCapacity: true) }
-            facts[recorded.bytes] = recorded
+        kept.withLock { kept in
+            if kept.bytes + recorded.bytes.count > Limits.parsedFactsBytes { kept = Kept() }
+            if kept.facts.updateValue(recorded, forKey: recorded.bytes) == nil { kept.bytes += recorded.bytes.count }
         }
     }
 
+    /// How many bytes are kept.
+    var byteCount: Int { kept.withLock { $0.bytes } }
+
     /// The fact of these bytes; it is not kept any longer.
     func take(_ bytes: [UInt8]) -> RecordedFact? {
-        facts.withLock { $0.removeValue(forKey: bytes) } ?? RecordedFact(parsing: bytes)
+        let known = kept.withLock { kept in
+            let known = kept.facts.removeValue(forKey: bytes)
+            if known != nil { kept.bytes -= bytes.count }
+            return known
+        }
+        return known ?? RecordedFact(parsing: bytes)
     }
 }

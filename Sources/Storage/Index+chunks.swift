@@ -93,6 +93,11 @@ extension Index {
         for slot in try slots(of: id) { try rank(slot) }
     }
 
+    /// Where the log has the first fact of a chunk that is held.
+    func heldSeq(of id: ChunkID) throws(SQLite.Failure) -> Int64? {
+        try sqlite.integer("SELECT seq FROM chunks WHERE sha256 = ? AND held = 1", [.blob(id.digest.bytes)])
+    }
+
     func slots(of id: ChunkID) throws(SQLite.Failure) -> [Slot] {
         var slots: [Slot] = []
         try sqlite.query("SELECT session, stream, idx FROM chunks WHERE sha256 = ?", [.blob(id.digest.bytes)]) { row in

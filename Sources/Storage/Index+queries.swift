@@ -253,18 +253,22 @@ extension Index {
     }
 
     /// Heard chunks of known sessions, the newest first, until `body` answers false. What it is given reads the rest.
+    /// A fact that names bytes which are held, and another length, is nobody's chunk.
     func forEachWanted(
-        mission: String?, _ body: (ChunkID, () -> Catalogue.WantedRow) -> Bool
+        mission: String?, _ body: (ChunkClaim, () -> Catalogue.WantedRow) -> Bool
     ) throws(SQLite.Failure) {
-        let filter = mission == nil ? "" : "WHERE s.mission = ?"
+        let filter = mission == nil ? "" : "AND s.mission = ?"
         try sqlite.query(
             """
-            SELECT h.sha256, h.fact, s.mission FROM heard h JOIN sessions s ON s.id = h.session \(filter)
+            SELECT h.sha256, h.bytes, s.mission, h.fact FROM heard h JOIN sessions s ON s.id = h.session
+            WHERE NOT EXISTS (
+                SELECT 1 FROM chunks c WHERE c.sha256 = h.sha256 AND c.held = 1 AND c.bytes <> h.bytes) \(filter)
             ORDER BY h.newest DESC
             """, mission.map { [.text($0)] } ?? []
         ) { row in
             guard let digest = Digest256(bytes: row.blob(0)) else { return true }
-            return body(ChunkID(digest: digest)) { Catalogue.WantedRow(fact: row.blob(1), mission: row.text(2)) }
+            let claim = ChunkClaim(id: ChunkID(digest: digest), bytes: row.integer(1))
+            return body(claim) { Catalogue.WantedRow(claim: claim, fact: row.blob(3), mission: row.text(2)) }
         }
     }
 

@@ -15,11 +15,14 @@ final class PieceLedger {
     static let fileName = "pieces"
     static let pieceBytes = 64 * 1024
     private static let recordBytes = Digest256.byteCount + 16
+    private static let recordsPerRead = 16 * 1024
     private static let piecesPerChunk = UInt32(Limits.chunkBytes / Int64(pieceBytes)) + 1
 
     private let directory: DataDirectory
     private(set) var file: SharedFile
     private var length: Int64
+    /// How long it may become before what is not needed any more is left out: where all of it is needed, twice that.
+    private var mostLength = Limits.pieceLedgerBytes
     /// Of chunks that are not whole yet, in the order in which they were written.
     private var pieces: [ChunkID: [Piece]]
 
@@ -31,13 +34,17 @@ final class PieceLedger {
         pieces = [:]
         let waiting = Set(try directory.incoming.names().compactMap { ChunkID($0) })
         guard length > 0 else { return }
-        let bytes = try file.descriptor.read(count: Int(min(length, Limits.pieceLedgerBytes * 2)), at: 0)
-        for start in stride(from: 0, through: bytes.count - Self.recordBytes, by: Self.recordBytes) {
-            // One that was torn says nothing; those behind it may be sound.
-            guard let (id, piece) = Self.record(bytes[start..<start + Self.recordBytes]), waiting.contains(id) else {
-                continue
+        var offset: Int64 = 0
+        while offset < length {
+            let bytes = try file.descriptor.read(count: Self.recordBytes * Self.recordsPerRead, at: offset)
+            guard !bytes.isEmpty else { break }
+            for start in stride(from: 0, through: bytes.count - Self.recordBytes, by: Self.recordBytes) {
+                // One that was torn says nothing; those behind it may be sound.
+                guard let (id, piece) = Self.record(bytes[start..<start + Self.recordBytes]), waiting.contains(id)
+                else { continue }
+                pieces[id, default: []].append(piece)
             }
-            pieces[id, default: []].append(piece)
+            offset += Int64(bytes.count)
         }
         try rewrite()
     }
@@ -48,7 +55,8 @@ final class PieceLedger {
     /// Appends to what is known of a chunk; not synced.
     func add(_ new: [Piece], to id: ChunkID) throws(SyscallError) {
         guard !new.isEmpty else { return }
-        if length >= Limits.pieceLedgerBytes { try rewrite() }
+        // One whose sync failed never says anything that lasts.
+        if length >= mostLength || !file.isSound { try rewrite() }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(new.count * Self.recordBytes)
         for piece in new { bytes += Self.bytes(of: piece, id) }
@@ -81,6 +89,7 @@ final class PieceLedger {
         try directory.incoming.rename(temporary, to: directory.incoming, as: Self.fileName)
         file = new
         length = Int64(bytes.count)
+        mostLength = max(Limits.pieceLedgerBytes, 2 * length)
     }
 
     // MARK: A record

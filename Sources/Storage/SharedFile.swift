@@ -41,10 +41,14 @@ final class SharedFile: Sendable {
         }
     }
 
-    /// fdatasync(2) of what was written so far; more may come.
+    /// fdatasync(2) of what was written so far; more may come. Throws as well where an earlier one failed.
     func synchronizeSoFar() throws(SyscallError) {
         try gate.withLock { _ throws(SyscallError) in
-            guard case .sound = state.withLock({ $0 }) else { return }
+            switch state.withLock({ $0 }) {
+            case .durable, .replaced: return
+            case .suspect: throw SyscallError.earlierSyncFailed
+            case .sound: break
+            }
             do throws(SyscallError) { try descriptor.synchronizeData() } catch {
                 state.withLock { $0 = .suspect }
                 throw error

@@ -18,9 +18,16 @@ extension Store {
     /// Chunks to be pulled, the newest first: heard of, not held, not removed on purpose, `mission` only where one is
     /// named.
     package func wanted(
-        mission: String?, limit: Int, excluding: Set<ChunkID>
+        mission: String?, limit: Int, excluding: Set<ChunkClaim>
     ) async throws(StoreError) -> [WantedChunk] {
-        await parser.chunks(try await catalogue.wanted(mission: mission, limit: limit, excluding: excluding))
+        var found: [WantedChunk] = []
+        var seen = excluding
+        while true {
+            let page = try await catalogue.wanted(mission: mission, limit: limit - found.count, excluding: seen)
+            found += await parser.chunks(page.rows)
+            guard page.isCut, found.count < limit else { return found }
+            seen.formUnion(page.rows.map(\.claim))
+        }
     }
 
     // MARK: Bytes
@@ -34,15 +41,16 @@ extension Store {
         }
     }
 
-    /// Appends to the chunk being pulled.
-    package func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8]) async throws(StoreError) {
-        try await unpaid { () async throws(StoreError) in try await incoming.append(chunk, bytes) }
+    /// Appends to the chunk being pulled, of which `offset` bytes are here.
+    package func appendPull(_ chunk: WantedChunk, _ bytes: [UInt8], at offset: Int64) async throws(StoreError) {
+        try await unpaid { () async throws(StoreError) in try await incoming.append(chunk, bytes, at: offset) }
     }
 
     /// Leaves what was pulled for a later attempt.
     package func suspendPull(_ chunk: WantedChunk) async throws(StoreError) { try await incoming.suspend(chunk) }
 
     /// Makes durable what has come of chunks on their way, so that a power cut costs no more than what comes meanwhile.
+    /// A file whose sync failed before is passed over: it is written anew when it is whole.
     package func synchronizePulls() async throws(StoreError) {
         let files = await incoming.dirt()
         do throws(SyscallError) { try await incomingSync.synchronize(files) } catch {
@@ -50,21 +58,13 @@ extension Store {
         }
     }
 
-    /// The beginning of a chunk becomes what a pull goes on from: the first `length` bytes of a file that is written to
-    /// no more. Answers from where on the chunk is missing.
-    func takeBeginning(
-        of chunk: WantedChunk, from file: SharedFile, length: Int64
-    ) async throws(StoreError) -> Int64 {
-        try await unpaid { () async throws(StoreError) in
-            try await incoming.takeBeginning(of: chunk, from: file, length: length)
-        }
-    }
-
     /// Verifies and seals chunks that have arrived, with few syncs for all of them; a failure concerns its chunk alone.
     /// A wrong digest moves the bytes to quarantine and answers `corrupt`.
     package func admit(_ arrivals: [ChunkArrival]) async -> [Result<HeldChunk, StoreError>] {
         guard room.space?.level != .full else { return arrivals.map { _ in .failure(.outOfSpace(path: path)) } }
-        let results = await catalogue.admit(await incoming.take(arrivals))
+        let taken = await incoming.take(arrivals)
+        let results = await catalogue.admit(taken)
+        await incoming.left(taken)
         if results.contains(where: { if case .failure(.outOfSpace) = $0 { true } else { false } }) { room.refused() }
         let over = zip(arrivals, results).filter { arrival, result in
             switch result {

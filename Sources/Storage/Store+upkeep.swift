@@ -60,6 +60,7 @@ extension Store {
         }
         try await endAbandoned()
         try await catalogue.showNewest()
+        try await catalogue.removeHeldArrivals()
         unfinished.withLock { $0 = nil }
     }
 

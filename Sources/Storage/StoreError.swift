@@ -13,6 +13,8 @@ package enum StoreError: Error, Hashable, Sendable {
     case corrupt(expected: ChunkID, actual: ChunkID)
     /// A chunk's length is not what its fact says.
     case wrongLength(ChunkID, expected: Int64, actual: Int64)
+    /// A piece of a chunk does not join what is here of it, which has so many bytes.
+    case pullMoved(ChunkID, length: Int64)
     case system(SyscallError, path: String)
     case index(String)
     /// The index is being brought up to the log.
@@ -41,6 +43,7 @@ extension StoreError: CustomStringConvertible {
         case .unknownSession(let id): "no session \(id) here"
         case .corrupt(let expected, let actual): "a chunk's bytes have the digest \(actual), not \(expected)"
         case .wrongLength(let id, let expected, let actual): "chunk \(id) has \(actual) bytes, not \(expected)"
+        case .pullMoved(let id, let length): "a piece does not join chunk \(id), of which \(length) bytes are here"
         case .system(let error, let path): "\(path): \(error.reason) (\(error.call))"
         case .index(let message):
             "the index does not work (\(message)); it is tried again in a moment, and qnode rebuild makes it anew"

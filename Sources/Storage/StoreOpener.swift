@@ -31,10 +31,18 @@ actor StoreOpener {
             var recovery = JournalRecovery(directory: directory, node: node)
             let journal = try recovery.run()
             var reports = journal.reports
+            try Self.clearIncoming(of: directory)
             let recording = try Self.recording(in: directory, reports: &reports)
             return Opened(directory: directory, journal: journal, recording: recording, reports: reports)
         } catch {
             throw DataDirectory.explain(error, path: path)
+        }
+    }
+
+    /// What is neither a chunk's file nor their ledger is what a process had no use for, or no more when it died.
+    private static func clearIncoming(of directory: DataDirectory) throws(SyscallError) {
+        for name in try directory.incoming.names() where ChunkID(name) == nil && name != PieceLedger.fileName {
+            try directory.incoming.remove(name)
         }
     }
 

@@ -85,6 +85,20 @@ package struct WantedChunk: Hashable, Sendable {
     package let session: SessionID
     package let mission: String
     package let fact: ChunkFact
+
+    package var claim: ChunkClaim { ChunkClaim(id: fact.sha256, bytes: fact.bytes) }
+}
+
+/// What a chunk fact says of its bytes. Facts of one digest and different lengths cannot all be true, and before the
+/// bytes are here nobody knows which of them is.
+package struct ChunkClaim: Hashable, Sendable {
+    package let id: ChunkID
+    package let bytes: Int64
+
+    package init(id: ChunkID, bytes: Int64) {
+        self.id = id
+        self.bytes = bytes
+    }
 }
 
 /// What became of facts that a peer sent.

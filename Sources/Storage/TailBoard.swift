@@ -77,6 +77,8 @@ final class TailBoard: Sendable {
     private struct State {
         var version: Int64 = 0
         var entries: [ChunkSlot: Entry] = [:]
+        /// Of all entries.
+        var recentBytes = 0
         var ends: [(version: Int64, slot: ChunkSlot, end: End)] = []
         /// The newest version whose end is not among them any more.
         var forgotten: Int64 = 0
@@ -92,6 +94,7 @@ final class TailBoard: Sendable {
         let bells = state.withLock { state in
             state.version += 1
             for growth in growths { Self.grow(growth, &state) }
+            if state.recentBytes > Limits.tailRecentTotalBytes { Self.forgetRecent(&state) }
             return Self.bells(of: Set(growths.map(\.slot.author)), in: state)
         }
         for bell in bells { bell.yield() }
@@ -101,6 +104,7 @@ final class TailBoard: Sendable {
         // Taken out, so that its arrays grow in place.
         var entry =
             state.entries.removeValue(forKey: growth.slot) ?? Entry(firstRow: growth.firstRow, file: growth.file)
+        state.recentBytes -= entry.recentBytes
         entry.file = growth.file
         entry.length = growth.length
         entry.lengthInFile = growth.lengthInFile
@@ -118,7 +122,19 @@ final class TailBoard: Sendable {
         } else {
             (entry.recent, entry.recentBytes) = ([], 0)
         }
+        state.recentBytes += entry.recentBytes
         state.entries[growth.slot] = entry
+    }
+
+    /// Of those that grew longest ago; a quarter at once, so that many chunks are not sorted for each commit.
+    private static func forgetRecent(_ state: inout State) {
+        let limit = Limits.tailRecentTotalBytes / 4 * 3
+        for (slot, entry) in state.entries.sorted(by: { $0.value.version < $1.value.version }) {
+            guard state.recentBytes > limit else { return }
+            state.recentBytes -= entry.recentBytes
+            state.entries[slot]?.recent = []
+            state.entries[slot]?.recentBytes = 0
+        }
     }
 
     /// The chunk's committed bytes are in this file, up to there.
@@ -132,7 +148,10 @@ final class TailBoard: Sendable {
     /// The chunk is open no more; what followed it is told once.
     func ended(_ slot: ChunkSlot, _ end: End) {
         let bells = state.withLock { state in
-            guard state.entries.removeValue(forKey: slot) != nil else { return [AsyncStream<Void>.Continuation]() }
+            guard let entry = state.entries.removeValue(forKey: slot) else {
+                return [AsyncStream<Void>.Continuation]()
+            }
+            state.recentBytes -= entry.recentBytes
             state.version += 1
             state.ends.append((state.version, slot, end))
             if state.ends.count > Limits.tailEndsKept { state.forgotten = state.ends.removeFirst().version }
@@ -213,6 +232,9 @@ final class TailBoard: Sendable {
             return .file(entry.file, from: mark?.end ?? 0, checksum: mark?.checksum ?? 0)
         }
     }
+
+    /// Bytes of all chunks that stay in memory.
+    var recentBytes: Int { state.withLock { $0.recentBytes } }
 
     /// What a copy of this length lacks, at most `limit` bytes of it.
     func portion(_ slot: ChunkSlot, from offset: Int64, limit: Int) -> Portion {

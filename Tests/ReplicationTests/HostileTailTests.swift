@@ -195,7 +195,7 @@ import Testing
         // A slow sensor: its last row is long ago when its chunk is sealed.
         #expect(holds(3, at: 50))
         #expect(!holds(4, at: 50))
-        #expect(live.chunks(now: Sample.time(59)) == [Sample.chunk(3)])
+        #expect(live.chunks(now: Sample.time(59)) == [Sample.wanted(3).claim])
         live.grew([slot], by: 1, now: Sample.time(58))
         #expect(holds(3, at: 67))
         #expect(!live.becameDue(after: Sample.time(59), now: Sample.time(67)))
@@ -249,7 +249,7 @@ import Testing
         func look(_ now: Double) -> PullQueue.Choice {
             if case .scan(let request) = queue.next(for: Sample.node(1), now: Sample.time(now)) {
                 queue.endScan(
-                    request, found: [Sample.wanted(3)].filter { !request.excluding.contains($0.fact.sha256) },
+                    request, found: [Sample.wanted(3)].filter { !request.excluding.contains($0.claim) },
                     isPartial: false, missing: Sample.holdings("3"), now: Sample.time(now))
             }
             return queue.next(for: Sample.node(1), now: Sample.time(now))

@@ -32,7 +32,7 @@ struct QueueBench {
             case .wait: return []
             case .scan(let request):
                 scans += 1
-                let rest = wanted.lazy.filter { !request.excluding.contains($0.fact.sha256) }
+                let rest = wanted.lazy.filter { !request.excluding.contains($0.claim) }
                 let found = Array(rest.prefix(request.limit))
                 queue.endScan(
                     request, found: found, isPartial: found.count == request.limit, missing: missing,
@@ -191,6 +191,26 @@ struct QueueBench {
         #expect(gaps.count >= 10)
         #expect(zip(gaps, gaps.dropFirst()).allSatisfy { $0 <= $1 })
         #expect(gaps.last == 60)
+    }
+
+    @Test("a wrong fact of the same digest hides no right one, and the chunk is asked for by one of them at a time")
+    func forged() {
+        let honest = Sample.wanted(1)
+        let forged = WantedChunk(
+            name: Sample.name(2), session: honest.session, mission: honest.mission,
+            fact: ChunkFact(
+                stream: .data, index: 2, sha256: honest.fact.sha256, bytes: 1_001, rows: 1, firstRow: 0,
+                first: honest.fact.first, last: honest.fact.last))
+        var bench = QueueBench([forged, honest])
+        bench.queue.introduce(a, role: nil, bundles: true)
+        bench.queue.setHoldings(Sample.holdings("1-2"), of: a)
+        bench.queue.setHoldings(Sample.holdings("1"), of: b)
+        #expect(bench.request(to: a) == [forged])
+        #expect(bench.next(for: b) == nil)
+        bench.settle(forged, .failed(.wrongLength))
+        #expect(bench.next(for: a) == honest)
+        bench.settle(honest, .admitted)
+        #expect(bench.next(for: a) == nil && bench.queue.takenCount == 0 && bench.queue.reservedBytes == 0)
     }
 
     @Test("after a broken link a chunk is asked for again at once; one that breaks it each time is not first for ever")

@@ -149,11 +149,13 @@ import Testing
         let cut = try await bench.scratch.open(try bench.scratch.crashed("mirror", as: "cut"), node: mirror.node)
         #expect(await cut.copies().map(\.length) == [Int64(piece.bytes.count)])
         // What is added to the chunk is not disturbed by a seal that is told again.
-        try await mirror.appendPull(wanted, Array(whole[piece.bytes.count...].prefix(1)))
+        try await mirror.appendPull(wanted, Array(whole[piece.bytes.count...].prefix(1)),
+            at: Int64(piece.bytes.count))
         #expect(try await mirror.sealCopy(bench.slot(), fact: fact) == .short)
         try await mirror.suspendPull(wanted)
         #expect(try await mirror.beginPull(wanted) == Int64(piece.bytes.count + 1))
-        try await mirror.appendPull(wanted, Array(whole[(piece.bytes.count + 1)...]))
+        try await mirror.appendPull(wanted, Array(whole[(piece.bytes.count + 1)...]),
+            at: Int64(piece.bytes.count + 1))
         try await mirror.finishPull(wanted)
         #expect(await mirror.copies().isEmpty && bench.copied() == nil)
         #expect(try await mirror.rows(bench.session) == ["1", "2"])
@@ -176,11 +178,11 @@ import Testing
         #expect(try await mirror.sealCopy(bench.slot(), fact: bench.seal()) == .short)
         let wanted = try #require(try await mirror.wanted(mission: nil, limit: 1, excluding: []).first)
         #expect(try await mirror.beginPull(wanted) == Int64(wrong.count))
-        try await mirror.appendPull(wanted, Array(whole[wrong.count...]))
+        try await mirror.appendPull(wanted, Array(whole[wrong.count...]), at: Int64(wrong.count))
         await #expect(throws: StoreError.self) { try await mirror.finishPull(wanted) }
         #expect(try await mirror.beginPull(wanted) == 0)
         #expect(await mirror.copies().map(\.length) == [Int64(wrong.count)])
-        try await mirror.appendPull(wanted, whole)
+        try await mirror.appendPull(wanted, whole, at: 0)
         try await mirror.finishPull(wanted)
         #expect(try await mirror.rows(bench.session) == ["1", "2"])
         #expect(await mirror.copies().isEmpty)

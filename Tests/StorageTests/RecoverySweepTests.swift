@@ -57,7 +57,7 @@ private struct Remains {
             _ = try await store.receive(try await source.facts(after: 0, limit: 10).map(\.bytes))
             let wanted = try #require(try await store.wanted(mission: nil, limit: 1, excluding: []).first)
             _ = try await store.beginPull(wanted)
-            try await store.appendPull(wanted, Array(pulled[..<10]))
+            try await store.appendPull(wanted, Array(pulled[..<10]), at: 0)
         }
         let path = "\(scratch.path)/\(try scratch.crashed(as: "remains"))"
         var chunks = sealed.map(\.fact.sha256)
@@ -161,7 +161,7 @@ private struct Remains {
         }
         if point == .pull, let wanted = try await store.wanted(mission: nil, limit: 1, excluding: []).first {
             let offset = try await store.beginPull(wanted)
-            try await store.appendPull(wanted, Array(pulled[Int(offset)...]))
+            try await store.appendPull(wanted, Array(pulled[Int(offset)...]), at: offset)
             try await store.finishPull(wanted)
         }
         _ = try await store.commit([batch(session, rows: ["more"])])

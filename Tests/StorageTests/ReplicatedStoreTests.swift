@@ -71,12 +71,12 @@ import Testing
         let wanted = try #require(try await copy.wanted(mission: nil, limit: 1, excluding: []).first)
         let bytes = try await source.contents(wanted.fact.sha256)
         #expect(try await copy.beginPull(wanted) == 0)
-        try await copy.appendPull(wanted, Array(bytes[..<5]))
+        try await copy.appendPull(wanted, Array(bytes[..<5]), at: 0)
         try await copy.suspendPull(wanted)
         let again = try await scratch.open(try scratch.crashed("mirror", as: "later"), node: Self.other)
         #expect(try await again.beginPull(wanted) == 5)
-        try await again.appendPull(wanted, Array(bytes[5...]))
-        await #expect(throws: StoreError.self) { try await again.appendPull(wanted, [0]) }
+        try await again.appendPull(wanted, Array(bytes[5...]), at: 5)
+        await #expect(throws: StoreError.self) { try await again.appendPull(wanted, [0], at: wanted.fact.bytes) }
         try await again.finishPull(wanted)
         #expect(try await again.rows(session) == ["0"])
     }
@@ -168,7 +168,7 @@ import Testing
                 body: .chunk(fact)))
         _ = try await copy.receive([recorded.bytes])
         let variant = try #require(
-            try await copy.wanted(mission: nil, limit: 2, excluding: [wanted.fact.sha256]).first)
+            try await copy.wanted(mission: nil, limit: 2, excluding: [wanted.claim]).first)
         _ = try await copy.admit([(variant, closed)])[0].get()
         #expect(try await copy.chunks(of: session).map(\.fact.sha256) == [id])
         _ = try await copy.admit([(wanted, try await source.contents(wanted.fact.sha256))])[0].get()
