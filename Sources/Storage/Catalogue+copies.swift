@@ -80,7 +80,8 @@ extension Catalogue {
         _ = try await begin(chunk, with: slot, most: chunk.fact.bytes)
     }
 
-    /// What was pulled in pieces was not the chunk: it is pulled anew from its first byte, without the copy. That stays.
+    /// What was pulled in pieces was not the chunk: it is pulled anew from its first byte, without the copy, which
+    /// stays.
     func distrustCopies(for chunks: [WantedChunk]) {
         for chunk in chunks {
             guard let slot = journal.copySlots[chunk.session, chunk.fact.stream, chunk.fact.index] else { continue }
