@@ -347,8 +347,8 @@ package enum Limits {
     /// Newest bytes of each open chunk that stay in memory for those who copy it: a second of a sensor, some commits of
     /// a fast one; who is further behind reads the file.
     package static let tailRecentBytes = 32 * 1024
-    /// The same of all open chunks together, as copies may be of thousands of streams. Of those that
-    /// grew longest ago more is read from their files.
+    /// The same of all open chunks together, as copies may be of thousands of streams: beyond it those that grew
+    /// longest ago are read from their files.
     package static let tailRecentTotalBytes = 8 << 20
     /// Commits of an open chunk that are told apart before older ones are merged to pieces: one a row for ten seconds.
     package static let tailMarks = 256
