@@ -82,7 +82,7 @@ struct StatusOverview {
         let chunks = compared.reduce(0) { $0 + ($1.backlogCount ?? 0) }
         let lag = compared.compactMap { $0.lagS ?? $0.behindForS }.max() ?? 0
         guard chunks > 0 || lag >= 1 else {
-            guard compared.allSatisfy({ $0.backlogCount != nil }) else {
+            guard compared.allSatisfy({ $0.backlogCount != nil && $0.tail != "awaited" }) else {
                 return Cell(text: "unknown", paint: style.doubtful)
             }
             let grows = compared.contains { $0.growingChunks > 0 }

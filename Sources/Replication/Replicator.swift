@@ -261,7 +261,12 @@ package actor Replicator: FollowerRegistry {
         var reported: Set<NodeID> = []
         for token in directory.entries.keys.sorted() {
             guard let entry = directory.entries[token] else { continue }
-            var report = standings[token] ?? PeerReport(state: .unfollowed)
+            var report: PeerReport
+            if let standing = standings[token] {
+                report = standing
+            } else {
+                report = await followers[token]?.report() ?? PeerReport(state: .unfollowed)
+            }
             report.id = entry.id
             report.role = entry.role
             report.name = entry.name
