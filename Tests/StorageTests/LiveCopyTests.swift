@@ -149,12 +149,14 @@ import Testing
         let cut = try await bench.scratch.open(try bench.scratch.crashed("mirror", as: "cut"), node: mirror.node)
         #expect(await cut.copies().map(\.length) == [Int64(piece.bytes.count)])
         // What is added to the chunk is not disturbed by a seal that is told again.
-        try await mirror.appendPull(wanted, Array(whole[piece.bytes.count...].prefix(1)),
+        try await mirror.appendPull(
+            wanted, Array(whole[piece.bytes.count...].prefix(1)),
             at: Int64(piece.bytes.count))
         #expect(try await mirror.sealCopy(bench.slot(), fact: fact) == .short)
         try await mirror.suspendPull(wanted)
         #expect(try await mirror.beginPull(wanted) == Int64(piece.bytes.count + 1))
-        try await mirror.appendPull(wanted, Array(whole[(piece.bytes.count + 1)...]),
+        try await mirror.appendPull(
+            wanted, Array(whole[(piece.bytes.count + 1)...]),
             at: Int64(piece.bytes.count + 1))
         try await mirror.finishPull(wanted)
         #expect(await mirror.copies().isEmpty && bench.copied() == nil)
