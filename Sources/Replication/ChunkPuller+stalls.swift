@@ -42,10 +42,8 @@ extension ChunkPuller {
         guard queue.pause(of: peer, now: now) == nil else { return nil }
         let own = transfers.values.filter { $0.peer == peer }
         if own.isEmpty { return queue.isIdleInVain(peer, now: now) ? "its turn to be asked" : nil }
-        // One that moved a moment ago, or waits for our disk, and the peer does not stand still.
-        guard own.allSatisfy({ !$0.isOurs && $0.lastProgress.duration(to: now) >= Limits.stallTime }) else {
-            return nil
-        }
+        // Where one waits for our disk or for its turn, it is not the peer that stands still.
+        guard own.allSatisfy({ !$0.isOurs && !$0.turn.isAwaited }) else { return nil }
         return own.map(\.what).sorted().joined(separator: ", ")
     }
 
