@@ -132,15 +132,23 @@ final class Falsifier: @unchecked Sendable {
         }
         while true {
             var bytes = Loopback.receive(server)
-            guard let last = bytes.last else { break }
-            // Not the head, should it come alone.
-            if asksForChunk.value, isLying, !bytes.suffix(4).elementsEqual(Array("\r\n\r\n".utf8)) {
-                bytes[bytes.count - 1] = last ^ 1
-            }
+            if bytes.isEmpty { break }
+            if asksForChunk.value, isLying, let place = Self.lastOfBody(bytes) { bytes[place] ^= 1 }
             if !Loopback.send(bytes, to: client) { break }
         }
         shutdown(client, Int32(SHUT_RDWR))
         peer.drop(server)
+    }
+}
+
+extension Falsifier {
+    /// The last byte that is not the framing's; nil for a head that comes alone.
+    fileprivate static func lastOfBody(_ bytes: [UInt8]) -> Int? {
+        for end in ["\r\n0\r\n\r\n", "0\r\n\r\n"] where bytes.suffix(end.utf8.count).elementsEqual(Array(end.utf8)) {
+            return bytes.count > 40 ? bytes.count - end.utf8.count - 1 : nil
+        }
+        if bytes.suffix(4).elementsEqual(Array("\r\n\r\n".utf8)) { return nil }
+        return bytes.suffix(2).elementsEqual(Array("\r\n".utf8)) && bytes.count > 40 ? bytes.count - 3 : bytes.count - 1
     }
 }
 

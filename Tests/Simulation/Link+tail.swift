@@ -18,7 +18,7 @@ extension Link {
             serving.task = server.spawn { [self, server] in
                 let isDamaged = server.node.network.path(server.node.number, client.node.number).weather.corruption
                 do {
-                    try await server.sendTail(request) { [self] frame in
+                    try await server.sendTail(request, to: client) { [self] frame in
                         let place = order.next()
                         let isBad = sim.chance(isDamaged)
                         toClient(frame.size, isEvent: true) {
@@ -56,8 +56,11 @@ extension Link {
 }
 
 extension TailFrame {
-    /// About as many bytes as on a wire.
-    fileprivate var size: Int {
+    /// About as many bytes as on a wire. A message comes whole or not at all here, so that a large one would be a silence
+    /// where really its bytes trickle.
+    fileprivate var size: Int { min(4000, bytes) }
+
+    private var bytes: Int {
         switch self {
         case .session(let fact), .sealed(_, let fact): 300 + fact.count
         case .commit(let piece, _): 400 + piece.bytes.count
@@ -68,7 +71,7 @@ extension TailFrame {
 
 extension NodeProcess {
     /// Until its task is cancelled, or the store is closed.
-    func sendTail(_ request: TailRequest, _ send: (TailFrame) -> Void) async throws {
+    func sendTail(_ request: TailRequest, to client: NodeProcess, _ send: (TailFrame) -> Void) async throws {
         let (store, _) = try working()
         let (rings, bell) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         store.ringTails(bell, of: request.authors)
@@ -87,6 +90,8 @@ extension NodeProcess {
                     case .commit, .dropped, .beyond, .caughtUp, .heartbeat: break
                     }
                     send(frame)
+                    // Little is queued for a slow way: what others send meanwhile is not behind all of it.
+                    try await sim.sleep(node.network.queue(from: node.number, to: client.node.number))
                 }
             }
             if reader.isCaughtUp, !isTold {

@@ -109,6 +109,10 @@ import Testing
         let bench = try await Case(60_000)
         try await bench.pull(bench.right, bench.bytes[...], from: 0)
         let late = await bench.store.incoming.take([ChunkArrival(chunk: bench.right, bytes: nil)])
+        // While one is on its way in, another is refused: here the first comes late.
+        let second = await bench.store.admit([(chunk: bench.right, bytes: bench.bytes)])
+        #expect(throws: StoreError.pullMoved(bench.id, length: 60_000)) { try second[0].get() }
+        await bench.store.incoming.left(late)
         _ = try await bench.store.admit([(chunk: bench.right, bytes: bench.bytes)])[0].get()
         let file = "\(bench.scratch.path)/\(bench.path)"
         try Data(bench.bytes).write(to: URL(filePath: file))
