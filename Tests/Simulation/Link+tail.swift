@@ -56,8 +56,8 @@ extension Link {
 }
 
 extension TailFrame {
-    /// About as many bytes as on a wire. A message comes whole or not at all here, so that a large one would be a silence
-    /// where really its bytes trickle.
+    /// About as many bytes as on a wire. A message comes whole or not at all here, so that a large one would be a
+    /// silence where really its bytes trickle.
     fileprivate var size: Int { min(4000, bytes) }
 
     private var bytes: Int {
@@ -91,7 +91,7 @@ extension NodeProcess {
                     }
                     send(frame)
                     // Little is queued for a slow way: what others send meanwhile is not behind all of it.
-                    try await sim.sleep(node.network.queue(from: node.number, to: client.node.number))
+                    try await node.sim.sleep(node.network.queue(from: node.number, to: client.node.number))
                 }
             }
             if reader.isCaughtUp, !isTold {
