@@ -124,8 +124,11 @@ final class Falsifier: @unchecked Sendable {
                 let bytes = Loopback.receive(client)
                 if bytes.isEmpty { break }
                 let request = String(decoding: bytes, as: UTF8.self)
-                asksForChunk.value = ["GET /v1/chunks/", "POST /v1/chunks", "POST /v1/tail"]
-                    .contains { request.hasPrefix($0) }
+                // A request's body may come by itself.
+                if request.hasPrefix("GET ") || request.hasPrefix("POST ") {
+                    asksForChunk.value = ["GET /v1/chunks/", "POST /v1/chunks", "POST /v1/tail"]
+                        .contains { request.hasPrefix($0) }
+                }
                 if !Loopback.send(bytes, to: server) { break }
             }
             shutdown(server, Int32(SHUT_WR))
