@@ -136,7 +136,11 @@ final class Falsifier: @unchecked Sendable {
         while true {
             var bytes = Loopback.receive(server)
             if bytes.isEmpty { break }
-            if asksForChunk.value, isLying, let place = Self.lastOfBody(bytes) { bytes[place] ^= 1 }
+            if asksForChunk.value, isLying, let place = Self.lastOfBody(bytes) {
+                bytes[place] ^= 1
+                // What stands last may say nothing of the bytes before it.
+                bytes[place / 2] ^= 1
+            }
             if !Loopback.send(bytes, to: client) { break }
         }
         shutdown(client, Int32(SHUT_RDWR))
