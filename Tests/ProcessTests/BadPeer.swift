@@ -127,7 +127,7 @@ final class Falsifier: @unchecked Sendable {
                 // A request's body may come by itself.
                 if request.hasPrefix("GET ") || request.hasPrefix("POST ") {
                     // Most of a tail would be right whatever stands last in it: it is refused.
-                    if isLying, request.hasPrefix("POST /v1/tail") { break }
+                    if self.isLying, request.hasPrefix("POST /v1/tail") { break }
                     asksForChunk.value = request.hasPrefix("GET /v1/chunks/") || request.hasPrefix("POST /v1/chunks")
                 }
                 if !Loopback.send(bytes, to: server) { break }
