@@ -61,13 +61,13 @@ import Testing
         defer { proxy.stop() }
         let topside = try scratch.node("topside", ["--role", "topside", "--peer", "127.0.0.1:\(proxy.port)"])
         let deceived = try topside.until("wrong bytes are counted") { $0.errors("corrupt_chunk") >= 2 }
-        #expect(deceived.held == 0)
         #expect(deceived.store["quarantined"] as? Int ?? 0 >= 1)
         falsifier.isLying = false
         try topside.until("the true bytes are here", within: 20) { $0.held >= 4 }
         #expect(try vehicle.stop().code == 0)
         #expect(try topside.stop().code == 0)
-        #expect(try scratch.run("verify", "--data", vehicle.data).code == 0)
+        // Of a bundle only its last chunk was spoilt; what is held is what its name says.
+        for node in [vehicle, topside] { #expect(try scratch.run("verify", "--data", node.data).code == 0) }
     }
 
     @Test("status waits until everything the peers have is here, and says what is missing when its time is over")
