@@ -140,6 +140,8 @@ extension Journal {
             try renewWhereFailed()
             if !(try append([CopyFile.gone(slot)])) { try appendAgain([CopyFile.gone(slot)]) }
         } catch {
+            // The next append begins a segment that does not name it.
+            walFailed = true
             incidents.report(.walKept, "the write-ahead log still names a copy that is gone (\(error))")
         }
         rollWhereDue()
