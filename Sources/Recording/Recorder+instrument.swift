@@ -20,7 +20,7 @@ extension Recorder {
                 if let current { note(.config(change), in: current.id) }
             case .overflow(_, let rows, let from, let to):
                 counts.lost += rows
-                log.error("rows were lost: the recorder was too slow", ("rows", rows))
+                store.incidents.report(.rowsLost, "\(rows) rows were lost: they came faster than they were taken")
                 noteGap(Gap.Reason.overflow, from: from, to: to, rowsLost: rows)
             case .connected, .disconnected, .sensorReset: break
             }
