@@ -103,8 +103,9 @@ private struct CopyWorkload {
         let whole = Self.chunk(.data, 0, 2)
         let fact = Self.sealed(2, 0, whole, rows: 2)
         let outcome = try await attempt(attempts, store) { try await store.sealCopy(Self.slot(.data, 0), fact: fact) }
-        #expect(outcome == .held)
-        try acknowledge("sealed \(ChunkDigester.digest(of: whole))")
+        // A copy that a disk refuses for a while may be given up: it is kept aside, and the chunk is pulled.
+        #expect(outcome == .held || attempts > 1 && outcome == .none)
+        if outcome == .held { try acknowledge("sealed \(ChunkDigester.digest(of: whole))") }
         try await grow(1, to: 1)
         try await grow(1, to: 2)
         let longer = Self.sealed(3, 1, Self.chunk(.data, 1, 3), rows: 3)
