@@ -67,7 +67,8 @@ actor ChunkPuller {
             while true {
                 try await venue.sleep(.seconds(1))
                 let isRoom = queue.setSpace(store.health.space)
-                if queue.tick(now: venue.now()) || isRoom { wakeAll() }
+                // What changed between a look and the wait for a change is seen a second later.
+                if queue.tick(now: venue.now()) || isRoom { wakeAll() } else { wakeWaiters() }
                 await endStalls()
             }
         } catch {
@@ -226,10 +227,19 @@ actor ChunkPuller {
     // MARK: Waiting
 
     /// Returns after the next change of anything that this actor knows.
-    func change() async { await withCheckedContinuation { waiters.append($0) } }
+    func change() async {
+        await withCheckedContinuation { waiter in
+            // The end may have come on the way here, and nobody wakes after it.
+            if isEnding { waiter.resume() } else { waiters.append(waiter) }
+        }
+    }
 
     func wakeAll() {
         bell.ring()
+        wakeWaiters()
+    }
+
+    private func wakeWaiters() {
         let woken = waiters
         waiters = []
         for waiter in woken { waiter.resume() }

@@ -363,7 +363,12 @@ actor PeerFollower {
     }
 
     /// Returns after the inbox has changed, or the conversation has ended.
-    func change() async { await withCheckedContinuation { waiters.append($0) } }
+    func change() async {
+        await withCheckedContinuation { waiter in
+            // The end may have come on the way here, and nobody wakes after it.
+            if Task.isCancelled || isRetired { waiter.resume() } else { waiters.append(waiter) }
+        }
+    }
 
     func wakeAll() {
         let woken = waiters

@@ -15,6 +15,8 @@ extension Link {
         sim.trace.note(sim.now, "link \(self.number): tail")
         let order = Order()
         toServer(300) { [self] in
+            // Given up before it was asked for: nobody would end it.
+            guard !serving.isOver else { return }
             serving.task = server.spawn { [self, server] in
                 let isDamaged = server.node.network.path(server.node.number, client.node.number).weather.corruption
                 do {
@@ -32,6 +34,7 @@ extension Link {
         }
         return Tail(inbox: inbox) { [self] in
             release(number)
+            serving.isOver = true
             serving.task?.cancel()
             inbox.fail(PeerLinkError.closed)
         }
@@ -39,6 +42,7 @@ extension Link {
 
     private final class Serving: @unchecked Sendable {
         var task: Task<Void, Never>?
+        var isOver = false
     }
 
     private final class Tail: PeerTail, @unchecked Sendable {
